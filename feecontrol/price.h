@@ -1,0 +1,45 @@
+/* feecontrol/price.h: from energy to a bill, and from credit to energy.
+ *
+ * Pure room: libc only. The box and the server price with these same functions. */
+#ifndef FEECONTROL_PRICE_H
+#define FEECONTROL_PRICE_H
+
+#include <stddef.h>
+
+#include "tariff.h"
+
+enum fee_line_kind {
+	FEE_LINE_ENERGY,
+	FEE_LINE_SERVICE,
+	FEE_LINE_START,
+};
+
+#define FEE_BILL_LINES_MAX 3
+
+struct fee_line {
+	enum fee_line_kind kind;
+	int64_t quantity; /* milliwatt-hours; 1 for a start fee */
+	int64_t price_micros; /* per kWh; the fee itself for a start fee */
+	int64_t amount_micros; /* rounded once, to the tariff's quantum */
+};
+
+struct fee_bill {
+	struct fee_line lines[FEE_BILL_LINES_MAX]; /* only lines whose price is above 0 */
+	size_t line_count;
+	int64_t total_micros; /* the sum of the lines, exactly */
+};
+
+/* The line's name as receipts write it ("energy", "service", "start"). Never NULL. */
+const char *fee_line_name(enum fee_line_kind kind);
+
+/* Prices energy_mwh (0 to FEE_ENERGY_MAX_MWH) by a tariff that fee_tariff_fault() accepts.
+ * Zero energy costs nothing, the start fee included: such a bill has no lines.
+ * The total never falls when the energy grows. False, with *bill unchanged, when an amount would pass
+ * FEE_MONEY_MAX_MICROS. */
+bool fee_price(const struct fee_tariff *tariff, int64_t energy_mwh, struct fee_bill *bill);
+
+/* The largest energy, in milliwatt-hours, whose bill is not above credit_micros; at most FEE_ENERGY_MAX_MWH.
+ * 0 when the credit does not even pay for the start fee and one milliwatt-hour. */
+int64_t fee_affordable_mwh(const struct fee_tariff *tariff, int64_t credit_micros);
+
+#endif
