@@ -1,0 +1,24 @@
+/* hal/core/moment.h: one instant, as every event carries it.
+ *
+ * Pure room: libc only. Nothing here reads a clock: the two shells (daemon, simulator) do, and inject the moment. */
+#ifndef HAL_CORE_MOMENT_H
+#define HAL_CORE_MOMENT_H
+
+#include <stdint.h>
+
+/* A monotonic moment that never comes. */
+#define MOMENT_NEVER INT64_MAX
+
+enum time_quality {
+	TIME_UNKNOWN, /* nobody has told the time since boot */
+	TIME_RELATIVE, /* a clock that was right once and has run on by itself (the meter's) */
+	TIME_SYNCHRONISED, /* an authenticated server's or NTP's */
+};
+
+struct moment {
+	int64_t mono_ms; /* CLOCK_MONOTONIC: durations; starts anew at each boot */
+	int64_t wall_ms; /* Unix time, UTC; means something only with a quality above TIME_UNKNOWN */
+	enum time_quality quality;
+};
+
+#endif
