@@ -1,0 +1,262 @@
+/* src/model/record.c: see record.h. */
+#include "record.h"
+
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static const char *const record_kind_names[RECORD_KIND_COUNT] = {
+	[RECORD_BOOT] = "boot",
+	[RECORD_METER] = "meter",
+	[RECORD_RESERVED] = "reserved",
+	[RECORD_RELEASED] = "released",
+	[RECORD_AUTHORIZED] = "authorized",
+	[RECORD_STARTED] = "started",
+	[RECORD_PAUSED] = "paused",
+	[RECORD_RESUMED] = "resumed",
+	[RECORD_MARK] = "mark",
+	[RECORD_CREDIT] = "credit",
+	[RECORD_STOPPING] = "stopping",
+	[RECORD_ENDED] = "ended",
+	[RECORD_AVAILABLE] = "available",
+	[RECORD_FAULT] = "fault",
+	[RECORD_CLEARED] = "cleared",
+	[RECORD_SERVICE_MODE] = "service_mode",
+	[RECORD_ALARM] = "alarm",
+	[RECORD_COMMAND] = "command",
+};
+
+static const char *const session_kind_names[SESSION_KIND_COUNT] = {
+	[SESSION_CUSTOMER] = "customer",
+	[SESSION_SERVICE] = "service",
+};
+
+static const char *const command_outcome_names[COMMAND_OUTCOME_COUNT] = {
+	[COMMAND_DONE] = "done",
+	[COMMAND_REFUSED] = "refused",
+	[COMMAND_EXPIRED] = "expired",
+	[COMMAND_OUT_OF_ORDER] = "out_of_order",
+	[COMMAND_UNVERIFIED] = "unverified",
+	[COMMAND_FOREIGN] = "foreign",
+	[COMMAND_NO_CLOCK] = "no_clock",
+};
+
+static const char *const alarm_names[ALARM_COUNT] = {
+	[ALARM_METER_SILENT] = "meter_silent",
+	[ALARM_METER_IMPLAUSIBLE] = "meter_implausible",
+	[ALARM_METER_REPLACED] = "meter_replaced",
+	[ALARM_LEDGER_SET_ASIDE] = "ledger_set_aside",
+	[ALARM_STORAGE] = "storage",
+	[ALARM_RECORD_REFUSED] = "record_refused",
+	[ALARM_INSECURE_COMMANDS] = "insecure_commands",
+};
+
+const struct words record_kind_words = {record_kind_names, COUNT_OF(record_kind_names)};
+const struct words session_kind_words = {session_kind_names, COUNT_OF(session_kind_names)};
+const struct words command_outcome_words = {command_outcome_names, COUNT_OF(command_outcome_names)};
+const struct words alarm_words = {alarm_names, COUNT_OF(alarm_names)};
+
+bool word_is_printable(const char *word, size_t size)
+{
+	size_t length = strnlen(word, size);
+	if (length == 0 || length == size)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (word[i] < ' ' || word[i] > '~' || word[i] == '"' || word[i] == '\\')
+			return false;
+	}
+	return true;
+}
+
+void word_copy(char *dest, size_t size, const char *src)
+{
+	size_t length = strnlen(src, size - 1);
+	memset(dest, 0, size);
+	memcpy(dest, src, length);
+}
+
+static bool text_fits(const char *text, size_t size)
+{
+	return text[0] == '\0' || word_is_printable(text, size);
+}
+
+static bool money_fits(int64_t micros)
+{
+	return micros >= 0 && micros <= FEE_MONEY_MAX_MICROS;
+}
+
+static bool energy_fits(int64_t mwh)
+{
+	return mwh >= 0 && mwh <= FEE_ENERGY_MAX_MWH;
+}
+
+/* A century: no duration in this trade is longer. */
+static bool duration_fits(int64_t ms)
+{
+	return ms >= 0 && ms <= INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR;
+}
+
+static bool has(const struct words *words, unsigned value)
+{
+	return value < words->count;
+}
+
+const char *grant_fault(const struct grant *g)
+{
+	if (!word_is_printable(g->order, sizeof g->order))
+		return "order must be 1 to 40 printable characters";
+	if (!has(&session_kind_words, g->kind))
+		return "kind must be customer or service";
+	if (!duration_fits(g->hold_ms) || !duration_fits(g->lease_ms) || !duration_fits(g->limit_ms))
+		return "hold_ms, lease_ms and limit_ms must be 0 to a century";
+	if (!energy_fits(g->limit_mwh) || !money_fits(g->limit_micros) || !money_fits(g->credit_micros))
+		return "limit_mwh, limit_micros and credit_micros must be 0 to 10^15";
+	if (g->kind == SESSION_SERVICE)
+		return NULL;
+	if (!word_is_printable(g->account, sizeof g->account))
+		return "account must be 1 to 40 printable characters";
+	if (!has(&fee_mode_words, g->mode))
+		return "mode must be local or remote";
+	if (g->mode == FEE_REMOTE && g->lease_ms == 0)
+		return "lease_ms must be above 0 in remote mode";
+	return fee_tariff_fault(&g->tariff);
+}
+
+static const char *receipt_fault(const struct receipt *r)
+{
+	if (!has(&end_reason_words, r->reason))
+		return "reason is not in the list of end reasons";
+	if (!energy_fits(r->start_mwh) || !energy_fits(r->energy_mwh))
+		return "start_mwh and energy_mwh must be 0 to 10^15";
+	if (!money_fits(r->amount_micros))
+		return "amount_micros must be 0 to 10^15";
+	if (!duration_fits(r->energised_ms))
+		return "energised_ms must be 0 to a century";
+	return NULL;
+}
+
+static const char *session_record_fault(const struct record *r)
+{
+	switch (r->kind) {
+	case RECORD_AUTHORIZED:
+		return strcmp(r->order, r->u.authorized.order) != 0 ? "order must be the session's" :
+								      grant_fault(&r->u.authorized);
+	case RECORD_STARTED:
+	case RECORD_RESUMED:
+		return r->has_register ? NULL : "register_mwh is missing";
+	case RECORD_PAUSED:
+		if (!has(&end_reason_words, r->u.paused.reason))
+			return "reason is not in the list of end reasons";
+		return duration_fits(r->u.paused.energised_ms) ? NULL : "energised_ms must be 0 to a century";
+	case RECORD_MARK:
+		if (!r->has_register)
+			return "register_mwh is missing";
+		return duration_fits(r->u.mark.energised_ms) ? NULL : "energised_ms must be 0 to a century";
+	case RECORD_CREDIT:
+		return money_fits(r->u.credit.credit_micros) && duration_fits(r->u.credit.lease_ms) ?
+			       NULL :
+			       "credit_micros must be 0 to 10^15, lease_ms 0 to a century";
+	case RECORD_STOPPING:
+		if (!has(&end_reason_words, r->u.stopping.reason))
+			return "reason is not in the list of end reasons";
+		return duration_fits(r->u.stopping.energised_ms) ? NULL : "energised_ms must be 0 to a century";
+	case RECORD_ENDED:
+		return receipt_fault(&r->u.ended);
+	case RECORD_AVAILABLE:
+		return NULL;
+	case RECORD_BOOT:
+	case RECORD_METER:
+	case RECORD_RESERVED:
+	case RECORD_RELEASED:
+	case RECORD_FAULT:
+	case RECORD_CLEARED:
+	case RECORD_SERVICE_MODE:
+	case RECORD_ALARM:
+	case RECORD_COMMAND:
+	case RECORD_KIND_COUNT:
+		break;
+	}
+	return "kind is not a session's";
+}
+
+static bool is_session_kind(enum record_kind kind)
+{
+	return kind == RECORD_AUTHORIZED || kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED ||
+	       kind == RECORD_MARK || kind == RECORD_CREDIT || kind == RECORD_STOPPING || kind == RECORD_ENDED ||
+	       kind == RECORD_AVAILABLE;
+}
+
+static const char *other_record_fault(const struct record *r)
+{
+	switch (r->kind) {
+	case RECORD_BOOT:
+		return text_fits(r->u.boot.version, sizeof r->u.boot.version) ? NULL : "version is not printable";
+	case RECORD_METER:
+		return r->has_register && word_is_printable(r->u.meter.serial, sizeof r->u.meter.serial) ?
+			       NULL :
+			       "serial must be 1 to 32 printable characters, with a register_mwh";
+	case RECORD_RESERVED:
+		return word_is_printable(r->u.reserved.account, sizeof r->u.reserved.account) &&
+				       duration_fits(r->u.reserved.hold_ms) ?
+			       NULL :
+			       "account must be 1 to 40 printable characters, hold_ms 0 to a century";
+	case RECORD_FAULT:
+		return has(&outlet_fault_words, r->u.fault.fault) && r->u.fault.fault != FAULT_NONE ?
+			       NULL :
+			       "fault is not in the list of faults";
+	case RECORD_CLEARED:
+		return has(&actor_words, r->u.cleared.actor) && text_fits(r->u.cleared.name, NAME_SIZE) ?
+			       NULL :
+			       "actor or name is not valid";
+	case RECORD_ALARM:
+		return has(&alarm_words, r->u.alarm.alarm) && text_fits(r->u.alarm.detail, DETAIL_SIZE) ?
+			       NULL :
+			       "alarm or detail is not valid";
+	case RECORD_COMMAND:
+		return has(&command_outcome_words, r->u.command.outcome) &&
+				       text_fits(r->u.command.detail, DETAIL_SIZE) &&
+				       word_is_printable(r->u.command.id, COMMAND_ID_SIZE) ?
+			       NULL :
+			       "id, outcome or detail of the command is not valid";
+	case RECORD_RELEASED:
+	case RECORD_SERVICE_MODE:
+	case RECORD_AUTHORIZED:
+	case RECORD_STARTED:
+	case RECORD_PAUSED:
+	case RECORD_RESUMED:
+	case RECORD_MARK:
+	case RECORD_CREDIT:
+	case RECORD_STOPPING:
+	case RECORD_ENDED:
+	case RECORD_AVAILABLE:
+	case RECORD_KIND_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+static bool outlet_fits(const struct record *r)
+{
+	if (r->kind == RECORD_BOOT)
+		return r->outlet == RECORD_NO_OUTLET;
+	if (r->kind == RECORD_ALARM || r->kind == RECORD_COMMAND)
+		return r->outlet >= RECORD_NO_OUTLET && r->outlet < OUTLETS_MAX;
+	return r->outlet >= 0 && r->outlet < OUTLETS_MAX;
+}
+
+const char *record_fault(const struct record *r)
+{
+	if (!has(&record_kind_words, r->kind))
+		return "kind is not in the list of record kinds";
+	if (!outlet_fits(r))
+		return "outlet must be 0 to 15, or none where the kind allows it";
+	if (!has(&time_quality_words, r->at.quality))
+		return "time_quality must be unknown, relative or synchronised";
+	if (r->has_register && (r->outlet == RECORD_NO_OUTLET || !energy_fits(r->register_mwh)))
+		return "register_mwh must be 0 to 10^15, and belongs to an outlet";
+	if (!is_session_kind(r->kind))
+		return text_fits(r->order, sizeof r->order) ? other_record_fault(r) : "order is not printable";
+	if (!word_is_printable(r->order, sizeof r->order))
+		return "order must be 1 to 40 printable characters";
+	return session_record_fault(r);
+}
