@@ -1,0 +1,527 @@
+/* src/box/outlet.c: an outlet's life: its states, and every change from one to another.
+ *
+ * Pure room: src/model and what lies below. */
+#include <assert.h>
+#include <string.h>
+
+#include "box_internal.h"
+
+#define BIT(state) (1u << (state))
+
+/* Every permitted transition. */
+static const unsigned permitted[OUTLET_STATE_COUNT] = {
+	[OUTLET_AVAILABLE] =
+		BIT(OUTLET_RESERVED) | BIT(OUTLET_UNLOCKED) | BIT(OUTLET_FAULTED) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_RESERVED] =
+		BIT(OUTLET_AVAILABLE) | BIT(OUTLET_UNLOCKED) | BIT(OUTLET_FAULTED) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_UNLOCKED] = BIT(OUTLET_READY) | BIT(OUTLET_ENDING),
+	[OUTLET_READY] = BIT(OUTLET_UNLOCKED) | BIT(OUTLET_SUPPLYING) | BIT(OUTLET_ENDING),
+	[OUTLET_SUPPLYING] = BIT(OUTLET_PAUSED) | BIT(OUTLET_ENDING),
+	[OUTLET_PAUSED] = BIT(OUTLET_SUPPLYING) | BIT(OUTLET_ENDING),
+	[OUTLET_ENDING] =
+		BIT(OUTLET_FINISHING) | BIT(OUTLET_FAULTED) | BIT(OUTLET_AVAILABLE) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_FINISHING] = BIT(OUTLET_AVAILABLE) | BIT(OUTLET_FAULTED) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_FAULTED] =
+		BIT(OUTLET_AVAILABLE) | BIT(OUTLET_RESERVED) | BIT(OUTLET_FINISHING) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_OUT_OF_SERVICE] = BIT(OUTLET_AVAILABLE) | BIT(OUTLET_RESERVED) | BIT(OUTLET_FINISHING) |
+				  BIT(OUTLET_UNLOCKED) | BIT(OUTLET_FAULTED),
+};
+
+static void change_state(struct box *box, struct outlet *o, enum outlet_state state)
+{
+	if (o->state == state)
+		return;
+	assert(permitted[o->state] & BIT(state));
+	o->state = state;
+	o->door_cycled = false;
+	uplink_on_progress(&box->uplink);
+}
+
+/* --- conditions --- */
+
+static bool door_is_shut(const struct debounce *door, bool fitted)
+{
+	return !fitted || (door->known && door->stable);
+}
+
+static bool meter_is_fresh(const struct box *box, const struct outlet *o)
+{
+	return o->has_reading && box->now.mono_ms - o->answered_ms < box->config.meter_late_ms;
+}
+
+static bool meter_is_commissioned(const struct box *box, const struct outlet *o)
+{
+	const char *serial = box_outlet_config(box, o)->serial;
+	const char *known = box->image.outlets[o->index].serial;
+	return known[0] != '\0' && (serial[0] == '\0' || strcmp(serial, known) == 0);
+}
+
+unsigned outlet_missing(const struct box *box, const struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	unsigned missing = 0;
+	if (!door_is_shut(&box->metering_door, box->config.metering_door_fitted))
+		missing |= MISSING_METERING_DOOR;
+	if (!door_is_shut(&o->door, box_outlet_config(box, o)->door_fitted))
+		missing |= MISSING_USER_DOOR;
+	if (!meter_is_fresh(box, o))
+		missing |= MISSING_METER;
+	if (o->has_reading && o->verdict != READING_TRUSTED)
+		missing |= MISSING_PLAUSIBLE;
+	if (!meter_is_commissioned(box, o))
+		missing |= MISSING_COMMISSIONED;
+	if (!o->driven && !breaker_is_open(&o->breaker))
+		missing |= MISSING_BREAKER_OPEN;
+	if (image->fault != FAULT_NONE)
+		missing |= MISSING_NO_FAULT;
+	if (!box_storage_is_sound(box))
+		missing |= MISSING_STORAGE;
+	if (image->session.grant.kind == SESSION_CUSTOMER && session_is_open(&image->session) &&
+	    account_available_micros(box, o) <= account_session_cost(box, o))
+		missing |= MISSING_CREDIT;
+	return missing;
+}
+
+/* --- rest --- */
+
+static enum outlet_state state_of_image(const struct outlet_image *image, const struct outlet *o)
+{
+	switch (image->session.phase) {
+	case PHASE_AUTHORIZED:
+		return o->state == OUTLET_READY ? OUTLET_READY : OUTLET_UNLOCKED;
+	case PHASE_STARTED:
+		return OUTLET_SUPPLYING;
+	case PHASE_PAUSED:
+		return OUTLET_PAUSED;
+	case PHASE_STOPPING:
+		return OUTLET_ENDING;
+	case PHASE_NONE:
+	case PHASE_ENDED:
+	case SESSION_PHASE_COUNT:
+		break;
+	}
+	if (image->fault != FAULT_NONE)
+		return OUTLET_FAULTED;
+	if (image->session.phase == PHASE_ENDED)
+		return OUTLET_FINISHING;
+	if (image->out_of_service)
+		return OUTLET_OUT_OF_SERVICE;
+	return image->reserved_for[0] != '\0' ? OUTLET_RESERVED : OUTLET_AVAILABLE;
+}
+
+void outlet_rest(struct box *box, struct outlet *o)
+{
+	change_state(box, o, state_of_image(&box->image.outlets[o->index], o));
+}
+
+void outlet_unlocked(struct box *box, struct outlet *o)
+{
+	o->start_wanted = false;
+	o->deadline_ms = box->now.mono_ms + box->image.outlets[o->index].session.grant.hold_ms;
+	outlet_rest(box, o);
+}
+
+void outlet_raise_fault(struct box *box, struct outlet *o, enum outlet_fault fault)
+{
+	if (box->image.outlets[o->index].fault != FAULT_NONE)
+		return;
+	struct record r = box_record(box, RECORD_FAULT, (int)o->index);
+	r.u.fault.fault = fault;
+	box_write(box, &r);
+	if (!session_is_open(&box->image.outlets[o->index].session))
+		outlet_rest(box, o);
+}
+
+bool outlet_clear_fault(struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	if (image->fault == FAULT_TAMPER && !door_is_shut(&box->metering_door, box->config.metering_door_fitted))
+		return false;
+	return breaker_clear(&o->breaker, box->now.mono_ms) && breaker_is_open(&o->breaker);
+}
+
+/* --- the meter --- */
+
+static void settle(struct box *box, struct outlet *o, const struct meter_reading *reading);
+
+#define ALARM_REST_MS INT64_C(3600000)
+
+static void meter_alarm(struct box *box, struct outlet *o, enum alarm alarm)
+{
+	if (o->alarm_ms != INT64_MIN && box->now.mono_ms - o->alarm_ms < ALARM_REST_MS)
+		return;
+	o->alarm_ms = box->now.mono_ms;
+	box_alarm(box, (int)o->index, alarm, o->reading.serial);
+}
+
+/* Begins the epoch of a meter that the configuration allows. */
+static void adopt(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const char *commissioned = box_outlet_config(box, o)->serial;
+	if (!box_has_room(box) || !word_is_printable(reading->serial, sizeof reading->serial) ||
+	    (commissioned[0] != '\0' && strcmp(commissioned, reading->serial) != 0))
+		return;
+	plausibility_prime(&o->gate, reading->serial, reading->register_mwh);
+	o->verdict = plausibility_judge(&o->gate, reading);
+	o->reading = *reading;
+	o->has_reading = true;
+	o->answered_ms = reading->mono_ms;
+	struct record r = box_record(box, RECORD_METER, (int)o->index);
+	r.has_register = true;
+	r.register_mwh = reading->register_mwh;
+	word_copy(r.u.meter.serial, sizeof r.u.meter.serial, reading->serial);
+	box_write(box, &r);
+}
+
+/* Outside a session a confirmed doubt has consequences for the register's owner: nobody. */
+static void resolve_doubt(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	bool other = o->verdict == READING_OTHER_METER;
+	meter_alarm(box, o, other ? ALARM_METER_REPLACED : ALARM_METER_IMPLAUSIBLE);
+	if (session_is_open(&image->session))
+		return;
+	if (other)
+		adopt(box, o, reading);
+	else if (reading->register_mwh > o->gate.trusted_mwh)
+		plausibility_prime(&o->gate, image->serial, o->gate.trusted_mwh);
+}
+
+static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	bool stepped = !o->has_reading || reading->register_mwh != o->reading.register_mwh;
+	o->reading = *reading;
+	o->has_reading = true;
+	o->silent_told = false;
+	o->answered_ms = reading->mono_ms;
+	if (image->serial[0] == '\0')
+		adopt(box, o, reading);
+	if (o->driven)
+		fee_predictor_reading(&o->predictor, reading->register_mwh, reading->power_mw, reading->mono_ms);
+	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->mono_ms);
+	if (stepped && o->state == OUTLET_SUPPLYING)
+		uplink_on_progress(&box->uplink);
+}
+
+void outlet_on_reading(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	o->verdict = plausibility_judge(&o->gate, reading);
+	if (o->verdict == READING_OTHER_METER || o->verdict == READING_IMPLAUSIBLE)
+		resolve_doubt(box, o, reading);
+	if (o->verdict != READING_TRUSTED)
+		return;
+	take_trusted(box, o, reading);
+	if (o->state == OUTLET_ENDING)
+		settle(box, o, reading);
+	/* A start needs a register that was read after it was asked for. */
+	bool startable = o->state == OUTLET_READY || (o->state == OUTLET_PAUSED && !o->boot_pending);
+	if (startable && o->start_wanted && reading->mono_ms >= o->start_wanted_ms && outlet_missing(box, o) == 0)
+		supply_begin(box, o);
+}
+
+/* --- ends --- */
+
+static void become_available(struct box *box, struct outlet *o)
+{
+	struct record r = box_record(box, RECORD_AVAILABLE, (int)o->index);
+	box_write(box, &r);
+	o->pulse_after_seq = 0;
+	outlet_rest(box, o);
+}
+
+/* Writes the session's one end record, with its receipt. settled: the register was read after the breaker opened. */
+static void end(struct box *box, struct outlet *o, enum end_reason reason, bool settled)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	struct record r = box_record(box, RECORD_ENDED, (int)o->index);
+	struct receipt *receipt = &r.u.ended;
+	*receipt = (struct receipt){
+		.reason = reason,
+		.energised_ms = image->session.energised_ms,
+		.settled = settled,
+		.start_mwh = image->register_mwh,
+	};
+	if (image->session.started_once) {
+		receipt->start_mwh = image->session.start_mwh;
+		receipt->energy_mwh = account_session_mwh(box, o);
+	}
+	if (!end_reason_is_ours(reason))
+		receipt->amount_micros = session_cost_micros(&image->session.grant, receipt->energy_mwh);
+	bool service = image->session.grant.kind == SESSION_SERVICE;
+	box_write(box, &r);
+	if (service)
+		become_available(box, o); /* the technician stands there */
+	else
+		outlet_rest(box, o);
+}
+
+void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason)
+{
+	const struct session_image *session = &box->image.outlets[o->index].session;
+	int64_t energised_ms = supply_energised_ms(box, o);
+	supply_open(box, o);
+	o->start_wanted = false;
+	o->boot_pending = false;
+	struct record r = box_record(box, RECORD_STOPPING, (int)o->index);
+	r.u.stopping.reason = reason;
+	r.u.stopping.energised_ms = energised_ms;
+	box_write(box, &r);
+	o->settle_register_mwh = -1;
+	o->deadline_ms = box->now.mono_ms + box->config.settle_ms;
+	outlet_rest(box, o);
+	if (!session->started_once)
+		end(box, o, reason, true);
+}
+
+/* Zero current and the same register twice: what flows after that is not this customer's. */
+static void settle(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	bool quiet = breaker_is_open(&o->breaker) && reading->current_ma < o->breaker.config.current_threshold_ma &&
+		     reading->mono_ms >= o->breaker.commanded_at_ms;
+	if (quiet && o->settle_register_mwh == reading->register_mwh)
+		end(box, o, box->image.outlets[o->index].session.reason, true);
+	else
+		o->settle_register_mwh = quiet ? reading->register_mwh : -1;
+}
+
+void outlet_departed(struct box *box, struct outlet *o)
+{
+	become_available(box, o);
+}
+
+/* --- running --- */
+
+static void run_waiting(struct box *box, struct outlet *o)
+{
+	if (o->boot_pending)
+		return;
+	if (box->now.mono_ms >= o->deadline_ms) {
+		outlet_stop(box, o, END_NOT_STARTED);
+		return;
+	}
+	unsigned missing = outlet_missing(box, o);
+	if (missing != 0)
+		o->start_wanted = false;
+	change_state(box, o, missing == 0 ? OUTLET_READY : OUTLET_UNLOCKED);
+}
+
+static void run_paused(struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	if (o->boot_pending)
+		return;
+	if (image->fault == FAULT_TAMPER)
+		outlet_stop(box, o, END_TAMPER);
+	else if (image->fault != FAULT_NONE)
+		outlet_stop(box, o, END_BREAKER_FAULT);
+	else if (o->verdict == READING_OTHER_METER)
+		outlet_stop(box, o, END_METER_REPLACED);
+	else if (o->verdict == READING_IMPLAUSIBLE)
+		outlet_stop(box, o, END_METER_IMPLAUSIBLE);
+	else if (box->now.mono_ms >= o->deadline_ms)
+		outlet_stop(box, o, image->session.reason);
+	else if (outlet_missing(box, o) != 0)
+		o->start_wanted = false;
+}
+
+static void run_ending(struct box *box, struct outlet *o)
+{
+	if (box->now.mono_ms >= o->deadline_ms)
+		end(box, o, box->image.outlets[o->index].session.reason, false);
+}
+
+static void run_reserved(struct box *box, struct outlet *o)
+{
+	if (box->now.mono_ms < o->deadline_ms || !box_has_room(box))
+		return;
+	struct record r = box_record(box, RECORD_RELEASED, (int)o->index);
+	box_write(box, &r);
+	outlet_rest(box, o);
+}
+
+static void run_finishing(struct box *box, struct outlet *o)
+{
+	const struct debounce *door = &o->door;
+	if (!door->known || !box_has_room(box))
+		return;
+	if (!door->stable)
+		o->door_cycled = true;
+	else if (o->door_cycled)
+		become_available(box, o);
+}
+
+static enum outlet_fault fault_of_breaker(enum breaker_fault fault)
+{
+	static const enum outlet_fault map[BREAKER_FAULT_COUNT] = {
+		[BREAKER_SOUND] = FAULT_NONE,
+		[BREAKER_WELDED] = FAULT_WELDED,
+		[BREAKER_WILL_NOT_CLOSE] = FAULT_WILL_NOT_CLOSE,
+		[BREAKER_TRIPPED] = FAULT_TRIPPED,
+		[BREAKER_BYPASSED] = FAULT_BYPASSED,
+	};
+	return map[fault];
+}
+
+/* A lock is pulsed when the record that allows it is durable and its coil has rested. */
+static void run_lock(struct box *box, struct outlet *o)
+{
+	if (o->pulse_after_seq == 0 || box->durable_seq < o->pulse_after_seq)
+		return;
+	int64_t pulse_ms = lock_pulse(&o->lock, box->now.mono_ms);
+	if (pulse_ms == 0)
+		return;
+	o->pulse_after_seq = 0;
+	box->ports.pulse(box->ports.ctx, (int)o->index, pulse_ms);
+}
+
+/* A session that was open at the last boot, once it is known how long the outage was, or that nobody can tell. */
+static void resolve_boot(struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	bool known = box->now.quality > TIME_UNKNOWN && image->at.quality > TIME_UNKNOWN &&
+		     box->now.wall_ms >= image->at.wall_ms;
+	if (!o->boot_pending || (!known && box->now.mono_ms < box->boot_ms + box->config.boot_wait_ms))
+		return;
+	o->boot_pending = false;
+	int64_t gone_ms = known ? box->now.wall_ms - image->at.wall_ms : INT64_MAX;
+	bool authorized = image->session.phase == PHASE_AUTHORIZED;
+	int64_t allowed_ms = authorized ? image->session.grant.hold_ms : box->config.resume_window_ms;
+	if (gone_ms >= allowed_ms)
+		outlet_stop(box, o, authorized ? END_NOT_STARTED : image->session.reason);
+	else
+		o->deadline_ms = box->now.mono_ms + allowed_ms - gone_ms;
+}
+
+/* Says once per silence, and at most once an hour, that the meter does not answer. */
+static void run_silence(struct box *box, struct outlet *o)
+{
+	if (o->silent_told || box->now.mono_ms < o->answered_ms + box->config.meter_silent_ms)
+		return;
+	o->silent_told = true;
+	meter_alarm(box, o, ALARM_METER_SILENT);
+}
+
+void outlet_run(struct box *box, struct outlet *o)
+{
+	if (o->breaker.fault != BREAKER_SOUND)
+		outlet_raise_fault(box, o, fault_of_breaker(o->breaker.fault));
+	run_lock(box, o);
+	run_silence(box, o);
+	resolve_boot(box, o);
+	switch (o->state) {
+	case OUTLET_UNLOCKED:
+	case OUTLET_READY:
+		run_waiting(box, o);
+		break;
+	case OUTLET_SUPPLYING:
+		supply_run(box, o);
+		break;
+	case OUTLET_PAUSED:
+		run_paused(box, o);
+		break;
+	case OUTLET_ENDING:
+		run_ending(box, o);
+		break;
+	case OUTLET_RESERVED:
+		run_reserved(box, o);
+		break;
+	case OUTLET_FINISHING:
+		run_finishing(box, o);
+		break;
+	case OUTLET_AVAILABLE:
+	case OUTLET_FAULTED:
+	case OUTLET_OUT_OF_SERVICE:
+	case OUTLET_STATE_COUNT:
+		break;
+	}
+}
+
+/* --- beginning and waiting --- */
+
+static enum outlet_state state_at_boot(const struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	const struct outlet_config *config = box_outlet_config(box, o);
+	bool readable = config->breaker.kind == BREAKER_LATCHING && config->breaker.contact_fitted;
+	o->readback_pending = readable && image->session.phase == PHASE_STARTED;
+	return state_of_image(image, o);
+}
+
+void outlet_init(struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	const struct outlet_config *config = box_outlet_config(box, o);
+	int64_t now = box->now.mono_ms;
+	breaker_init(&o->breaker, &config->breaker);
+	lock_init(&o->lock, config->lock_pulse_ms, config->lock_rest_ms, now);
+	debounce_init(&o->door, box->config.input_settle_ms);
+	debounce_init(&o->contact, box->config.input_settle_ms);
+	plausibility_init(&o->gate, config->rated_mw, config->breaker.step_mwh);
+	if (image->serial[0] != '\0')
+		plausibility_prime(&o->gate, image->serial, image->register_mwh);
+	o->answered_ms = now;
+	o->alarm_ms = INT64_MIN;
+	o->lease_from_ms = INT64_MIN / 2;
+	o->affordable_for_micros = -1;
+	o->settle_register_mwh = -1;
+	o->state = state_at_boot(box, o);
+	o->boot_pending = image->session.phase == PHASE_AUTHORIZED || image->session.phase == PHASE_STARTED ||
+			  image->session.phase == PHASE_PAUSED;
+	if (o->readback_pending) {
+		o->boot_pending = false;
+		o->deadline_ms = now + 2 * box->config.input_settle_ms + config->breaker.actuation_ms;
+		return;
+	}
+	supply_open(box, o);
+	o->deadline_ms = now + (o->state == OUTLET_RESERVED ? image->reserved_ms :
+							      box->config.boot_wait_ms + box->config.settle_ms);
+	if (o->state == OUTLET_SUPPLYING)
+		supply_interrupted(box, o);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t state_deadline(const struct box *box, const struct outlet *o)
+{
+	switch (o->state) {
+	case OUTLET_UNLOCKED:
+	case OUTLET_READY:
+	case OUTLET_PAUSED:
+		/* A meter that falls silent makes a ready outlet unready. */
+		return o->boot_pending ? box->boot_ms + box->config.boot_wait_ms :
+		       o->has_reading && box->now.mono_ms < o->answered_ms + box->config.meter_late_ms ?
+					 earlier(o->deadline_ms, o->answered_ms + box->config.meter_late_ms) :
+					 o->deadline_ms;
+	case OUTLET_SUPPLYING:
+		return supply_deadline(box, o);
+	case OUTLET_ENDING:
+		return o->deadline_ms;
+	case OUTLET_RESERVED:
+		/* Past it when the ledger has no room: look again later. */
+		return o->deadline_ms > box->now.mono_ms ? o->deadline_ms : box->now.mono_ms + 1000;
+	case OUTLET_AVAILABLE:
+	case OUTLET_FINISHING:
+	case OUTLET_FAULTED:
+	case OUTLET_OUT_OF_SERVICE:
+	case OUTLET_STATE_COUNT:
+		break;
+	}
+	return MOMENT_NEVER;
+}
+
+int64_t outlet_deadline(const struct box *box, const struct outlet *o)
+{
+	int64_t next = state_deadline(box, o);
+	next = earlier(next, breaker_deadline(&o->breaker));
+	next = earlier(next, debounce_deadline(&o->door));
+	next = earlier(next, debounce_deadline(&o->contact));
+	if (o->pulse_after_seq != 0 && box->durable_seq >= o->pulse_after_seq)
+		next = earlier(next, lock_ready_at(&o->lock));
+	if (!o->silent_told)
+		next = earlier(next, o->answered_ms + box->config.meter_silent_ms);
+	return next;
+}

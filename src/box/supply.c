@@ -1,0 +1,296 @@
+/* src/box/supply.c: while power may flow: closing, limits, credit, lease, silence, opening.
+ *
+ * Pure room: src/model and what lies below. */
+#include <string.h>
+
+#include "box_internal.h"
+#include "price.h"
+
+static const struct session_image *session_of(const struct box *box, const struct outlet *o)
+{
+	return &box->image.outlets[o->index].session;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- the breaker --- */
+
+static void drive(struct box *box, struct outlet *o, bool close)
+{
+	box->ports.breaker(box->ports.ctx, o->index, close);
+	breaker_on_command(&o->breaker, close, box->now.mono_ms);
+	o->driven = close;
+}
+
+void supply_open(struct box *box, struct outlet *o)
+{
+	o->close_after_seq = 0;
+	o->readback_pending = false;
+	drive(box, o, false);
+}
+
+/* The last register that may be believed: of this boot's readings, or of the ledger before the first. */
+static int64_t trusted_register(const struct box *box, const struct outlet *o)
+{
+	return o->has_reading ? o->reading.register_mwh : box->image.outlets[o->index].register_mwh;
+}
+
+static void close_breaker(struct box *box, struct outlet *o)
+{
+	o->close_after_seq = 0;
+	o->driven_since_ms = box->now.mono_ms;
+	o->mark_ms = box->now.mono_ms + box->config.mark_ms;
+	fee_predictor_start(&o->predictor, o->breaker.config.step_mwh, trusted_register(box, o), 0, box->now.mono_ms);
+	drive(box, o, true);
+}
+
+int64_t supply_energised_ms(const struct box *box, const struct outlet *o)
+{
+	int64_t before = session_of(box, o)->energised_ms;
+	return o->driven ? before + (box->now.mono_ms - o->driven_since_ms) : before;
+}
+
+int64_t supply_bound_mwh(const struct box *box, const struct outlet *o)
+{
+	return box_overdraft_bound_mwh(&box->config, o->index);
+}
+
+/* --- limits --- */
+
+/* The largest energy of the session that a price limit allows. */
+static int64_t affordable(struct outlet *o, const struct grant *grant, int64_t micros)
+{
+	if (micros != o->affordable_for_micros || micros < 0) {
+		o->affordable_for_micros = micros;
+		o->affordable_mwh = fee_affordable_mwh(&grant->tariff, micros);
+	}
+	return o->affordable_mwh;
+}
+
+/* The session's energy at which supply must stop, and why. INT64_MAX when nothing limits it. */
+static int64_t energy_target(const struct box *box, struct outlet *o, enum end_reason *reason)
+{
+	const struct grant *grant = &session_of(box, o)->grant;
+	int64_t target = INT64_MAX;
+	if (grant->limit_mwh > 0) {
+		target = grant->limit_mwh;
+		*reason = END_LIMIT_ENERGY;
+	}
+	if (grant->kind == SESSION_SERVICE)
+		return target;
+	int64_t micros = account_available_micros(box, o);
+	bool by_amount = grant->limit_micros > 0 && grant->limit_micros < micros;
+	int64_t paid_mwh = affordable(o, grant, by_amount ? grant->limit_micros : micros);
+	if (paid_mwh < target) {
+		target = paid_mwh;
+		*reason = by_amount		    ? END_LIMIT_AMOUNT :
+			  grant->mode == FEE_REMOTE ? END_LEASE_EXPIRED :
+						      END_CREDIT_EXHAUSTED;
+	}
+	return target;
+}
+
+/* The register that goes with an energy of the session. */
+static int64_t register_at(const struct box *box, const struct outlet *o, int64_t energy_mwh)
+{
+	int64_t start = session_of(box, o)->start_mwh;
+	return energy_mwh > FEE_ENERGY_MAX_MWH ? INT64_MAX : start + energy_mwh;
+}
+
+static int64_t lease_deadline(const struct box *box, const struct outlet *o)
+{
+	const struct grant *grant = &session_of(box, o)->grant;
+	if (grant->mode != FEE_REMOTE || grant->kind == SESSION_SERVICE)
+		return MOMENT_NEVER;
+	int64_t heard = box->uplink.server_heard_ms;
+	return (heard > o->lease_from_ms ? heard : o->lease_from_ms) + grant->lease_ms;
+}
+
+static int64_t time_deadline(const struct box *box, const struct outlet *o)
+{
+	const struct session_image *session = session_of(box, o);
+	if (session->grant.limit_ms == 0)
+		return MOMENT_NEVER;
+	return o->driven_since_ms + session->grant.limit_ms - session->energised_ms;
+}
+
+/* The moment at which worst-case use since the last reading passes the target: rated power all the time, on top of a
+ * whole step that the register did not show. */
+static int64_t worst_case_deadline(const struct box *box, const struct outlet *o, int64_t target_mwh)
+{
+	const struct outlet_config *config = box_outlet_config(box, o);
+	int64_t left = target_mwh - trusted_register(box, o) - config->breaker.step_mwh;
+	if (target_mwh == INT64_MAX)
+		return MOMENT_NEVER;
+	int64_t late = o->answered_ms + box->config.meter_late_ms;
+	int64_t reached = left <= 0 ? o->answered_ms : o->answered_ms + fee_duration_ms(left, config->rated_mw);
+	return reached > late ? reached : late;
+}
+
+/* --- running --- */
+
+static void pause(struct box *box, struct outlet *o, enum end_reason reason)
+{
+	int64_t energised_ms = supply_energised_ms(box, o);
+	supply_open(box, o);
+	struct record r = box_record(box, RECORD_PAUSED, (int)o->index);
+	r.u.paused.reason = reason;
+	r.u.paused.energised_ms = energised_ms;
+	box_write(box, &r);
+	o->start_wanted = false;
+	o->deadline_ms = box->now.mono_ms + box->config.resume_window_ms;
+	outlet_rest(box, o);
+}
+
+void supply_interrupted(struct box *box, struct outlet *o)
+{
+	pause(box, o, END_POWER_LOST);
+}
+
+/* A latching breaker after a crash: closed goes on, anything else waits for the customer. */
+static void read_back(struct box *box, struct outlet *o)
+{
+	if (!o->contact.known && box->now.mono_ms < o->deadline_ms)
+		return;
+	if (o->contact.known && o->contact.stable) {
+		o->readback_pending = false;
+		close_breaker(box, o);
+	} else {
+		pause(box, o, END_POWER_LOST);
+	}
+}
+
+/* What forbids supply whatever was paid, or END_REASON_COUNT. */
+static enum end_reason forbidding_reason(const struct box *box, const struct outlet *o)
+{
+	switch (box->image.outlets[o->index].fault) {
+	case FAULT_TRIPPED:
+		return END_TRIPPED;
+	case FAULT_TAMPER:
+		return END_TAMPER;
+	case FAULT_WELDED:
+	case FAULT_WILL_NOT_CLOSE:
+	case FAULT_BYPASSED:
+		return END_BREAKER_FAULT;
+	case FAULT_NONE:
+	case FAULT_COUNT:
+		break;
+	}
+	if (!box_storage_is_sound(box))
+		return END_STORAGE;
+	if (o->verdict == READING_OTHER_METER)
+		return END_METER_REPLACED;
+	if (o->verdict == READING_IMPLAUSIBLE)
+		return END_METER_IMPLAUSIBLE;
+	return END_REASON_COUNT;
+}
+
+/* Which limit has been reached, or END_REASON_COUNT. */
+static enum end_reason limiting_reason(const struct box *box, struct outlet *o)
+{
+	int64_t now = box->now.mono_ms;
+	enum end_reason reason = END_REASON_COUNT;
+	int64_t target = register_at(box, o, energy_target(box, o, &reason));
+	if (fee_predictor_estimate_mwh(&o->predictor, now) >= target)
+		return reason;
+	if (now >= o->answered_ms + box->config.meter_silent_ms || now >= worst_case_deadline(box, o, target))
+		return END_METER_SILENT;
+	if (now >= time_deadline(box, o))
+		return END_LIMIT_TIME;
+	if (now >= lease_deadline(box, o))
+		return END_LEASE_EXPIRED;
+	return END_REASON_COUNT;
+}
+
+static void mark(struct box *box, struct outlet *o)
+{
+	if (box->now.mono_ms < o->mark_ms)
+		return;
+	struct record r = box_record(box, RECORD_MARK, (int)o->index);
+	r.u.mark.energised_ms = supply_energised_ms(box, o);
+	/* The image's count moves to now, and the time since then with it. */
+	o->driven_since_ms = box->now.mono_ms;
+	o->mark_ms = box->now.mono_ms + box->config.mark_ms;
+	box_write(box, &r);
+}
+
+void supply_begin(struct box *box, struct outlet *o)
+{
+	bool resumes = session_of(box, o)->phase == PHASE_PAUSED;
+	struct record r = box_record(box, resumes ? RECORD_RESUMED : RECORD_STARTED, (int)o->index);
+	box_write(box, &r);
+	o->start_wanted = false;
+	o->close_after_seq = box->image.seq;
+	o->lease_from_ms = box->now.mono_ms;
+	o->affordable_for_micros = -1;
+	outlet_rest(box, o);
+}
+
+/* The start record waits for the disk: nothing that changes meanwhile may be overlooked. */
+static void await_durable(struct box *box, struct outlet *o, unsigned missing)
+{
+	if (missing != 0)
+		pause(box, o, END_METER_SILENT);
+	else if (box->durable_seq >= o->close_after_seq)
+		close_breaker(box, o);
+}
+
+void supply_run(struct box *box, struct outlet *o)
+{
+	if (o->readback_pending) {
+		read_back(box, o);
+		return;
+	}
+	unsigned missing = outlet_missing(box, o);
+	enum end_reason reason = forbidding_reason(box, o);
+	if (reason != END_REASON_COUNT)
+		outlet_stop(box, o, reason);
+	else if (missing & (MISSING_METERING_DOOR | MISSING_USER_DOOR))
+		pause(box, o, END_DOOR);
+	else if (o->close_after_seq != 0)
+		await_durable(box, o, missing);
+	else if ((reason = limiting_reason(box, o)) != END_REASON_COUNT)
+		outlet_stop(box, o, reason);
+	else
+		mark(box, o);
+}
+
+int64_t supply_deadline(const struct box *box, const struct outlet *o)
+{
+	enum end_reason ignored;
+	struct outlet scratch = *o; /* the cache of what is affordable may move: a copy keeps this call pure */
+	if (o->readback_pending)
+		return o->deadline_ms;
+	if (o->close_after_seq != 0)
+		return o->answered_ms + box->config.meter_late_ms;
+	int64_t target = register_at(box, o, energy_target(box, &scratch, &ignored));
+	int64_t next = o->answered_ms + box->config.meter_silent_ms;
+	next = earlier(next, worst_case_deadline(box, o, target));
+	next = earlier(next, time_deadline(box, o));
+	next = earlier(next, lease_deadline(box, o));
+	if (target != INT64_MAX)
+		next = earlier(next, fee_predictor_reach_ms(&o->predictor, target));
+	return earlier(next, o->mark_ms);
+}
+
+/* Below this much time a customer is warned. */
+#define LOW_CREDIT_MS INT64_C(300000)
+
+void supply_forecast(const struct box *box, const struct outlet *o, struct progress *p)
+{
+	enum end_reason ignored;
+	struct outlet scratch = *o;
+	if (o->state != OUTLET_SUPPLYING)
+		return;
+	int64_t target = register_at(box, o, energy_target(box, &scratch, &ignored));
+	int64_t left_mwh = target - trusted_register(box, o);
+	int64_t left_ms =
+		target == INT64_MAX ? FEE_NEVER_MS : fee_duration_ms(left_mwh > 0 ? left_mwh : 0, p->power_mw);
+	if (left_ms == FEE_NEVER_MS)
+		return;
+	p->remaining_ms = left_ms;
+	p->low_credit = left_ms < LOW_CREDIT_MS;
+}

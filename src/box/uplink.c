@@ -1,0 +1,163 @@
+/* src/box/uplink.c: see uplink.h. */
+#include "uplink.h"
+
+#include "moment.h"
+
+void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t accepted, uint64_t durable,
+		 int64_t now_ms)
+{
+	*u = (struct uplink){
+		.config = *config,
+		.durable = durable,
+		.accepted = accepted,
+		.progress_due = true,
+		.progress_sent_ms = now_ms - config->progress_ms,
+		.post_backoff = {.next_ms = now_ms},
+		.stream_backoff = {.next_ms = now_ms},
+		.server_heard_ms = INT64_MIN,
+	};
+}
+
+void uplink_on_durable(struct uplink *u, uint64_t seq)
+{
+	u->durable = seq;
+}
+
+void uplink_on_progress(struct uplink *u)
+{
+	u->progress_due = true;
+}
+
+static void succeeded(struct uplink *u, struct uplink_backoff *b, int64_t now_ms)
+{
+	b->failures = 0;
+	b->next_ms = now_ms;
+	u->server_heard_ms = now_ms;
+}
+
+static void failed(const struct uplink *u, struct uplink_backoff *b, int64_t retry_after_ms, uint64_t random,
+		   int64_t now_ms)
+{
+	int64_t ceiling = u->config.backoff_min_ms;
+	for (unsigned i = 0; i < b->failures && ceiling < u->config.backoff_max_ms; i++)
+		ceiling *= 2;
+	if (ceiling > u->config.backoff_max_ms)
+		ceiling = u->config.backoff_max_ms;
+	int64_t delay = (int64_t)(random % (uint64_t)(ceiling + 1));
+	b->failures++;
+	b->next_ms = now_ms + (delay > retry_after_ms ? delay : retry_after_ms);
+}
+
+void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms)
+{
+	switch (event->type) {
+	case UPLINK_POSTED:
+		/* Never beyond what was sent: a server that claims more is wrong. */
+		if (event->accepted_through > u->accepted && event->accepted_through <= u->durable)
+			u->accepted = event->accepted_through;
+		u->posting = false;
+		succeeded(u, &u->post_backoff, now_ms);
+		/* An answer that accepts nothing of what was sent is a refusal to go on for now. */
+		if (u->accepted < u->posted_through)
+			failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
+		break;
+	case UPLINK_POST_FAILED:
+		if (!u->posting)
+			break;
+		u->posting = false;
+		u->progress_due = true;
+		failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
+		break;
+	case UPLINK_STREAM_OPENED:
+	case UPLINK_STREAM_HEARD:
+		if (!u->streaming)
+			break;
+		u->stream_heard_ms = now_ms;
+		succeeded(u, &u->stream_backoff, now_ms);
+		break;
+	case UPLINK_STREAM_CLOSED:
+		if (!u->streaming)
+			break;
+		u->streaming = false;
+		failed(u, &u->stream_backoff, event->retry_after_ms, random, now_ms);
+		break;
+	}
+}
+
+static int64_t stream_dead_ms(const struct uplink *u)
+{
+	return u->stream_heard_ms + u->config.heartbeat_ms + u->config.heartbeat_ms / 2;
+}
+
+void uplink_on_tick(struct uplink *u, uint64_t random, int64_t now_ms)
+{
+	if (u->posting && now_ms >= u->posted_ms + u->config.post_timeout_ms) {
+		u->posting = false;
+		u->progress_due = true;
+		failed(u, &u->post_backoff, 0, random, now_ms);
+	}
+	if (u->streaming && now_ms >= stream_dead_ms(u)) {
+		u->streaming = false;
+		u->stream_dead = true;
+		failed(u, &u->stream_backoff, 0, random, now_ms);
+	}
+}
+
+void uplink_ping(struct uplink *u, int64_t now_ms)
+{
+	u->progress_due = true;
+	u->progress_sent_ms = now_ms - u->config.progress_ms;
+}
+
+/* When a POST is due; MOMENT_NEVER when there is nothing to say. */
+static int64_t post_ms(const struct uplink *u)
+{
+	int64_t wanted;
+	if (u->posting)
+		return MOMENT_NEVER;
+	if (u->durable > u->accepted)
+		wanted = u->post_backoff.next_ms;
+	else if (u->progress_due)
+		wanted = u->progress_sent_ms + u->config.progress_ms;
+	else
+		return MOMENT_NEVER;
+	return wanted > u->post_backoff.next_ms ? wanted : u->post_backoff.next_ms;
+}
+
+static bool begin_post(struct uplink *u, struct uplink_request *request, int64_t now_ms)
+{
+	uint64_t waiting = u->durable - u->accepted;
+	u->posting = true;
+	u->posted_ms = now_ms;
+	u->posted_through = u->accepted + (waiting < UPLINK_BATCH_MAX ? waiting : UPLINK_BATCH_MAX);
+	u->progress_due = false;
+	u->progress_sent_ms = now_ms;
+	*request =
+		(struct uplink_request){.action = UPLINK_POST, .from = u->accepted + 1, .through = u->posted_through};
+	return true;
+}
+
+bool uplink_next(struct uplink *u, uint64_t after, struct uplink_request *request, int64_t now_ms)
+{
+	if (u->stream_dead) {
+		u->stream_dead = false;
+		*request = (struct uplink_request){.action = UPLINK_CLOSE_STREAM};
+		return true;
+	}
+	if (post_ms(u) <= now_ms)
+		return begin_post(u, request, now_ms);
+	if (!u->streaming && u->stream_backoff.next_ms <= now_ms) {
+		u->streaming = true;
+		u->stream_heard_ms = now_ms;
+		*request = (struct uplink_request){.action = UPLINK_OPEN_STREAM, .after = after};
+		return true;
+	}
+	return false;
+}
+
+int64_t uplink_deadline(const struct uplink *u)
+{
+	int64_t post = u->posting ? u->posted_ms + u->config.post_timeout_ms : post_ms(u);
+	int64_t stream = u->streaming ? stream_dead_ms(u) : u->stream_backoff.next_ms;
+	return post < stream ? post : stream;
+}
