@@ -66,3 +66,18 @@ int64_t fee_affordable_mwh(const struct fee_tariff *tariff, int64_t credit_micro
 	}
 	return low;
 }
+
+int64_t fee_headroom_micros(const struct fee_tariff *tariff, int64_t energy_mwh, int64_t more_mwh)
+{
+	const int64_t prices[] = {tariff->energy_price_micros, tariff->service_price_micros};
+	int64_t sum = energy_mwh == 0 ? tariff->start_fee_micros + tariff->quantum_micros : 0;
+	for (size_t i = 0; i < sizeof prices / sizeof *prices; i++) {
+		int64_t more;
+		/* A line rounded at both ends may move by one quantum more than its exact amount. */
+		if (!fee_mul_div(more_mwh, prices[i], FEE_MWH_PER_KWH, FEE_ROUND_UP, &more) ||
+		    more > FEE_MONEY_MAX_MICROS - sum)
+			return FEE_MONEY_MAX_MICROS;
+		sum += more + (prices[i] > 0 ? tariff->quantum_micros : 0);
+	}
+	return sum < FEE_MONEY_MAX_MICROS ? sum : FEE_MONEY_MAX_MICROS;
+}

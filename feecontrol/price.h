@@ -42,4 +42,8 @@ bool fee_price(const struct fee_tariff *tariff, int64_t energy_mwh, struct fee_b
  * 0 when the credit does not even pay for the start fee and one milliwatt-hour. */
 int64_t fee_affordable_mwh(const struct fee_tariff *tariff, int64_t credit_micros);
 
+/* The most that more_mwh on top of energy_mwh can add to a bill, whatever the rounding; saturates at
+ * FEE_MONEY_MAX_MICROS. */
+int64_t fee_headroom_micros(const struct fee_tariff *tariff, int64_t energy_mwh, int64_t more_mwh);
+
 #endif

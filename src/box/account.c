@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "box_internal.h"
+#include "price.h"
 
 int64_t account_session_mwh(const struct box *box, const struct outlet *o)
 {
@@ -25,8 +26,7 @@ int64_t account_session_cost(const struct box *box, const struct outlet *o)
 static int64_t bound_cost(const struct box *box, const struct outlet *o)
 {
 	const struct grant *grant = &box->image.outlets[o->index].session.grant;
-	int64_t energy = account_session_mwh(box, o);
-	return session_cost_micros(grant, energy + supply_bound_mwh(box, o)) - session_cost_micros(grant, energy);
+	return fee_headroom_micros(&grant->tariff, account_session_mwh(box, o), supply_bound_mwh(box, o));
 }
 
 static bool shares_account(const struct box *box, const struct outlet *o, unsigned other)

@@ -158,8 +158,7 @@ static void tick_machines(struct box *box)
 		debounce_tick(&o->contact, now);
 		if (o->contact.known)
 			breaker_on_contact(&o->breaker, o->contact.stable, now);
-		else
-			breaker_on_tick(&o->breaker, now);
+		breaker_on_tick(&o->breaker, now);
 	}
 }
 
@@ -235,7 +234,7 @@ void box_on_storage(struct box *box, bool failing, struct moment now)
 
 void box_on_input(struct box *box, enum box_input input, unsigned outlet, bool level, struct moment now)
 {
-	assert(outlet < box->config.outlet_count);
+	assert(input == INPUT_METERING_DOOR || outlet < box->config.outlet_count);
 	begin(box, now);
 	switch (input) {
 	case INPUT_METERING_DOOR:

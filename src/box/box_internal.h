@@ -23,6 +23,7 @@ struct outlet {
 	int64_t alarm_ms; /* when the last alarm about the meter was raised; INT64_MIN when never */
 
 	/* the session */
+	struct moment seen; /* the last known moment before this boot */
 	bool boot_pending; /* how long the outage was is not known yet */
 	bool readback_pending; /* a latching breaker's place is being read back after a boot */
 	int64_t deadline_ms; /* of the state: start by, resume by, settled by */
@@ -40,6 +41,7 @@ struct outlet {
 	bool door_cycled; /* while finishing: the door was opened */
 
 	/* the lock */
+	bool customer_pulse; /* the pulse that waits is not a technician's */
 	uint64_t pulse_after_seq; /* the lock is pulsed when this record is durable; 0 when no pulse waits */
 };
 

@@ -56,6 +56,13 @@ static const char *occupied(const struct outlet *o)
 	return "the outlet is in use";
 }
 
+/* What forbids any new session, a service one included. */
+static const char *unfit(struct box *box, struct outlet *o)
+{
+	unsigned missing = outlet_missing(box, o) & (MISSING_STORAGE | MISSING_COMMISSIONED);
+	return missing == 0 ? NULL : first_missing(missing);
+}
+
 static const char *write_grant(struct box *box, struct outlet *o, const struct grant *grant)
 {
 	struct record r = box_record(box, RECORD_AUTHORIZED, (int)o->index);
@@ -66,6 +73,16 @@ static const char *write_grant(struct box *box, struct outlet *o, const struct g
 	return NULL;
 }
 
+static bool order_is_known(const struct box *box, const char *order)
+{
+	for (unsigned i = 0; i < box->config.outlet_count; i++) {
+		const struct session_image *session = &box->image.outlets[i].session;
+		if (session->phase != PHASE_NONE && strcmp(session->grant.order, order) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const char *run_authorize(struct box *box, struct outlet *o, const struct command *c)
 {
 	const struct grant *grant = &c->u.authorize;
@@ -74,8 +91,10 @@ static const char *run_authorize(struct box *box, struct outlet *o, const struct
 	const char *why = theirs ? NULL : occupied(o);
 	if (why != NULL)
 		return why;
-	if (!box_storage_is_sound(box))
-		return first_missing(MISSING_STORAGE);
+	if ((why = unfit(box, o)) != NULL)
+		return why;
+	if (order_is_known(box, grant->order))
+		return "a session with this order number is there already";
 	const struct account_image *account = image_account(&box->image, grant->account);
 	int64_t credit = grant->credit_micros;
 	if (account != NULL)
@@ -84,6 +103,7 @@ static const char *run_authorize(struct box *box, struct outlet *o, const struct
 		return "the credit does not pay for any energy";
 	write_grant(box, o, grant);
 	o->pulse_after_seq = box->image.seq;
+	o->customer_pulse = true;
 	return NULL;
 }
 
@@ -93,8 +113,8 @@ static const char *run_service(struct box *box, struct outlet *o, const struct c
 	const char *why = o->state == OUTLET_OUT_OF_SERVICE ? NULL : occupied(o);
 	if (why != NULL)
 		return why;
-	if (!box_storage_is_sound(box))
-		return first_missing(MISSING_STORAGE);
+	if ((why = unfit(box, o)) != NULL)
+		return why;
 	memcpy(grant.order, c->u.service.order, sizeof grant.order);
 	grant.limit_ms = box->config.service_ms;
 	grant.hold_ms = box->config.service_ms;
@@ -168,6 +188,7 @@ static const char *run_unlock(struct box *box, struct outlet *o, const struct co
 	if (customer && box->image.outlets[o->index].fault == FAULT_WELDED)
 		return "the breaker is welded: a technician must come";
 	o->pulse_after_seq = seq;
+	o->customer_pulse = customer;
 	return NULL;
 }
 
@@ -288,7 +309,8 @@ static enum command_outcome judge(const struct box *box, const struct command *c
 	return judge_deadline(box, c, origin);
 }
 
-/* Only a command that counted moves the sequence on: nobody else may make later ones look old. */
+/* Only a command that counted moves the sequence on: nobody else may make later ones look old. A stop does not: it may
+ * overtake a command that is still to come. */
 static bool counts(enum command_outcome outcome)
 {
 	return outcome == COMMAND_DONE || outcome == COMMAND_REFUSED || outcome == COMMAND_EXPIRED ||
@@ -301,7 +323,8 @@ static void write_result(struct box *box, const struct command *c, const struct 
 	bool known_outlet = c->outlet >= 0 && (unsigned)c->outlet < box->config.outlet_count;
 	struct record r = box_record(box, RECORD_COMMAND, known_outlet ? c->outlet : RECORD_NO_OUTLET);
 	memcpy(r.u.command.id, c->id, sizeof r.u.command.id);
-	r.u.command.seq = counts(outcome) && !origin->local ? c->seq : 0;
+	r.u.command.seq = counts(outcome) && !origin->local && !command_is_stop(c->type) ? c->seq : 0;
+	r.u.command.type = c->type;
 	r.u.command.outcome = outcome;
 	word_copy(r.u.command.detail, sizeof r.u.command.detail, detail == NULL ? "" : detail);
 	box_write(box, &r);

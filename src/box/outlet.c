@@ -68,7 +68,7 @@ unsigned outlet_missing(const struct box *box, const struct outlet *o)
 		missing |= MISSING_METER;
 	if (o->has_reading && o->verdict != READING_TRUSTED)
 		missing |= MISSING_PLAUSIBLE;
-	if (!meter_is_commissioned(box, o))
+	if (!meter_is_commissioned(box, o) || o->verdict == READING_OTHER_METER)
 		missing |= MISSING_COMMISSIONED;
 	if (!o->driven && !breaker_is_open(&o->breaker))
 		missing |= MISSING_BREAKER_OPEN;
@@ -123,7 +123,7 @@ void outlet_unlocked(struct box *box, struct outlet *o)
 
 void outlet_raise_fault(struct box *box, struct outlet *o, enum outlet_fault fault)
 {
-	if (box->image.outlets[o->index].fault != FAULT_NONE)
+	if (box->image.outlets[o->index].fault >= fault)
 		return;
 	struct record r = box_record(box, RECORD_FAULT, (int)o->index);
 	r.u.fault.fault = fault;
@@ -134,8 +134,7 @@ void outlet_raise_fault(struct box *box, struct outlet *o, enum outlet_fault fau
 
 bool outlet_clear_fault(struct box *box, struct outlet *o)
 {
-	const struct outlet_image *image = &box->image.outlets[o->index];
-	if (image->fault == FAULT_TAMPER && !door_is_shut(&box->metering_door, box->config.metering_door_fitted))
+	if (!door_is_shut(&box->metering_door, box->config.metering_door_fitted))
 		return false;
 	return breaker_clear(&o->breaker, box->now.mono_ms) && breaker_is_open(&o->breaker);
 }
@@ -158,7 +157,8 @@ static void meter_alarm(struct box *box, struct outlet *o, enum alarm alarm)
 static void adopt(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
 	const char *commissioned = box_outlet_config(box, o)->serial;
-	if (!box_has_room(box) || !word_is_printable(reading->serial, sizeof reading->serial) ||
+	if (!box_has_room(box) || session_is_open(&box->image.outlets[o->index].session) ||
+	    !word_is_printable(reading->serial, sizeof reading->serial) ||
 	    (commissioned[0] != '\0' && strcmp(commissioned, reading->serial) != 0))
 		return;
 	plausibility_prime(&o->gate, reading->serial, reading->register_mwh);
@@ -200,7 +200,7 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 	if (o->driven)
 		fee_predictor_reading(&o->predictor, reading->register_mwh, reading->power_mw, reading->mono_ms);
 	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->mono_ms);
-	if (stepped && o->state == OUTLET_SUPPLYING)
+	if (stepped && o->state == OUTLET_SUPPLYING && image->session.grant.mode == FEE_REMOTE)
 		uplink_on_progress(&box->uplink);
 }
 
@@ -331,9 +331,18 @@ static void run_ending(struct box *box, struct outlet *o)
 		end(box, o, box->image.outlets[o->index].session.reason, false);
 }
 
+/* By the monotonic clock; over a reboot by the wall's too, where it is known. */
+static bool reservation_is_over(const struct box *box, const struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	bool known = box->now.quality > TIME_UNKNOWN && image->reserved_at.quality > TIME_UNKNOWN;
+	return box->now.mono_ms >= o->deadline_ms ||
+	       (known && box->now.wall_ms - image->reserved_at.wall_ms >= image->reserved_ms);
+}
+
 static void run_reserved(struct box *box, struct outlet *o)
 {
-	if (box->now.mono_ms < o->deadline_ms || !box_has_room(box))
+	if (!reservation_is_over(box, o) || !box_has_room(box))
 		return;
 	struct record r = box_record(box, RECORD_RELEASED, (int)o->index);
 	box_write(box, &r);
@@ -368,6 +377,10 @@ static void run_lock(struct box *box, struct outlet *o)
 {
 	if (o->pulse_after_seq == 0 || box->durable_seq < o->pulse_after_seq)
 		return;
+	if (o->customer_pulse && box->image.outlets[o->index].fault == FAULT_WELDED) {
+		o->pulse_after_seq = 0; /* it welded while the pulse waited: what is behind the door is live */
+		return;
+	}
 	int64_t pulse_ms = lock_pulse(&o->lock, box->now.mono_ms);
 	if (pulse_ms == 0)
 		return;
@@ -375,20 +388,27 @@ static void run_lock(struct box *box, struct outlet *o)
 	box->ports.pulse(box->ports.ctx, (int)o->index, pulse_ms);
 }
 
+/* How long the box did not decide, or INT64_MAX where no clock can tell. */
+static int64_t outage_ms(const struct box *box, const struct outlet *o)
+{
+	bool known = box->now.quality > TIME_UNKNOWN && o->seen.quality > TIME_UNKNOWN &&
+		     box->now.wall_ms >= o->seen.wall_ms;
+	return known ? box->now.wall_ms - o->seen.wall_ms : INT64_MAX;
+}
+
 /* A session that was open at the last boot, once it is known how long the outage was, or that nobody can tell. */
 static void resolve_boot(struct box *box, struct outlet *o)
 {
-	const struct outlet_image *image = &box->image.outlets[o->index];
-	bool known = box->now.quality > TIME_UNKNOWN && image->at.quality > TIME_UNKNOWN &&
-		     box->now.wall_ms >= image->at.wall_ms;
-	if (!o->boot_pending || (!known && box->now.mono_ms < box->boot_ms + box->config.boot_wait_ms))
+	const struct session_image *session = &box->image.outlets[o->index].session;
+	int64_t gone_ms = outage_ms(box, o);
+	bool waits = gone_ms == INT64_MAX && box->now.mono_ms < box->boot_ms + box->config.boot_wait_ms;
+	if (!o->boot_pending || waits)
 		return;
 	o->boot_pending = false;
-	int64_t gone_ms = known ? box->now.wall_ms - image->at.wall_ms : INT64_MAX;
-	bool authorized = image->session.phase == PHASE_AUTHORIZED;
-	int64_t allowed_ms = authorized ? image->session.grant.hold_ms : box->config.resume_window_ms;
+	bool authorized = session->phase == PHASE_AUTHORIZED;
+	int64_t allowed_ms = authorized ? session->grant.hold_ms : box->config.resume_window_ms;
 	if (gone_ms >= allowed_ms)
-		outlet_stop(box, o, authorized ? END_NOT_STARTED : image->session.reason);
+		outlet_stop(box, o, authorized ? END_NOT_STARTED : session->reason);
 	else
 		o->deadline_ms = box->now.mono_ms + allowed_ms - gone_ms;
 }
@@ -465,11 +485,14 @@ void outlet_init(struct box *box, struct outlet *o)
 	o->lease_from_ms = INT64_MIN / 2;
 	o->affordable_for_micros = -1;
 	o->settle_register_mwh = -1;
+	o->seen = image->at;
 	o->state = state_at_boot(box, o);
 	o->boot_pending = image->session.phase == PHASE_AUTHORIZED || image->session.phase == PHASE_STARTED ||
 			  image->session.phase == PHASE_PAUSED;
 	if (o->readback_pending) {
+		int64_t gone_ms = outage_ms(box, o);
 		o->boot_pending = false;
+		o->lease_from_ms = gone_ms == INT64_MAX ? o->lease_from_ms : now - gone_ms;
 		o->deadline_ms = now + 2 * box->config.input_settle_ms + config->breaker.actuation_ms;
 		return;
 	}

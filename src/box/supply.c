@@ -150,19 +150,6 @@ void supply_interrupted(struct box *box, struct outlet *o)
 	pause(box, o, END_POWER_LOST);
 }
 
-/* A latching breaker after a crash: closed goes on, anything else waits for the customer. */
-static void read_back(struct box *box, struct outlet *o)
-{
-	if (!o->contact.known && box->now.mono_ms < o->deadline_ms)
-		return;
-	if (o->contact.known && o->contact.stable) {
-		o->readback_pending = false;
-		close_breaker(box, o);
-	} else {
-		pause(box, o, END_POWER_LOST);
-	}
-}
-
 /* What forbids supply whatever was paid, or END_REASON_COUNT. */
 static enum end_reason forbidding_reason(const struct box *box, const struct outlet *o)
 {
@@ -205,6 +192,24 @@ static enum end_reason limiting_reason(const struct box *box, struct outlet *o)
 	return END_REASON_COUNT;
 }
 
+/* A latching breaker after a crash: closed goes on if nothing forbids it, anything else waits for the customer. */
+static void read_back(struct box *box, struct outlet *o, enum end_reason forbidden, unsigned missing)
+{
+	if (!o->contact.known && box->now.mono_ms < o->deadline_ms)
+		return;
+	if (forbidden != END_REASON_COUNT) {
+		outlet_stop(box, o, forbidden);
+	} else if (!o->contact.known || !o->contact.stable) {
+		pause(box, o, END_POWER_LOST);
+		o->boot_pending = true;
+	} else if (missing & MISSING_DOORS) {
+		pause(box, o, END_DOOR);
+	} else {
+		o->readback_pending = false;
+		close_breaker(box, o);
+	}
+}
+
 static void mark(struct box *box, struct outlet *o)
 {
 	if (box->now.mono_ms < o->mark_ms)
@@ -232,23 +237,23 @@ void supply_begin(struct box *box, struct outlet *o)
 /* The start record waits for the disk: nothing that changes meanwhile may be overlooked. */
 static void await_durable(struct box *box, struct outlet *o, unsigned missing)
 {
-	if (missing != 0)
-		pause(box, o, END_METER_SILENT);
+	if (missing & MISSING_CREDIT)
+		outlet_stop(box, o, END_CREDIT_EXHAUSTED);
+	else if (missing != 0)
+		pause(box, o, missing & MISSING_BREAKER_OPEN ? END_BREAKER_FAULT : END_METER_SILENT);
 	else if (box->durable_seq >= o->close_after_seq)
 		close_breaker(box, o);
 }
 
 void supply_run(struct box *box, struct outlet *o)
 {
-	if (o->readback_pending) {
-		read_back(box, o);
-		return;
-	}
 	unsigned missing = outlet_missing(box, o);
 	enum end_reason reason = forbidding_reason(box, o);
-	if (reason != END_REASON_COUNT)
+	if (o->readback_pending)
+		read_back(box, o, reason, missing);
+	else if (reason != END_REASON_COUNT)
 		outlet_stop(box, o, reason);
-	else if (missing & (MISSING_METERING_DOOR | MISSING_USER_DOOR))
+	else if (missing & MISSING_DOORS)
 		pause(box, o, END_DOOR);
 	else if (o->close_after_seq != 0)
 		await_durable(box, o, missing);

@@ -45,21 +45,34 @@ static void failed(const struct uplink *u, struct uplink_backoff *b, int64_t ret
 		ceiling = u->config.backoff_max_ms;
 	int64_t delay = (int64_t)(random % (uint64_t)(ceiling + 1));
 	b->failures++;
+	if (retry_after_ms > UPLINK_RETRY_AFTER_MAX_MS)
+		retry_after_ms = UPLINK_RETRY_AFTER_MAX_MS;
 	b->next_ms = now_ms + (delay > retry_after_ms ? delay : retry_after_ms);
+}
+
+/* Never beyond what was sent in this batch: a server that is honestly ahead, because its last answer was lost, gets the
+ * rest again; one that takes nothing wants us to wait. */
+static void take_answer(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms)
+{
+	bool sent_any = u->posted_through > u->accepted;
+	uint64_t through = event->accepted_through < u->posted_through ? event->accepted_through : u->posted_through;
+	bool took_any = through > u->accepted;
+	u->posting = false;
+	u->server_heard_ms = now_ms;
+	if (took_any)
+		u->accepted = through;
+	if (took_any || !sent_any)
+		succeeded(u, &u->post_backoff, now_ms);
+	if (u->accepted < u->posted_through)
+		failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
 }
 
 void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms)
 {
 	switch (event->type) {
 	case UPLINK_POSTED:
-		/* Never beyond what was sent: a server that claims more is wrong. */
-		if (event->accepted_through > u->accepted && event->accepted_through <= u->durable)
-			u->accepted = event->accepted_through;
-		u->posting = false;
-		succeeded(u, &u->post_backoff, now_ms);
-		/* An answer that accepts nothing of what was sent is a refusal to go on for now. */
-		if (u->accepted < u->posted_through)
-			failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
+		if (u->posting)
+			take_answer(u, event, random, now_ms);
 		break;
 	case UPLINK_POST_FAILED:
 		if (!u->posting)
@@ -69,6 +82,10 @@ void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_
 		failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
 		break;
 	case UPLINK_STREAM_OPENED:
+		/* A proxy that opens and closes at once must not reset the back-off: only words do. */
+		if (u->streaming)
+			u->stream_heard_ms = now_ms;
+		break;
 	case UPLINK_STREAM_HEARD:
 		if (!u->streaming)
 			break;

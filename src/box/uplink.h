@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define UPLINK_BATCH_MAX 500 /* records in one POST */
+#define UPLINK_RETRY_AFTER_MAX_MS INT64_C(3600000) /* no server can silence a box for longer */
 
 struct uplink_config {
 	int64_t heartbeat_ms; /* what the box asks of the command stream; dead after 1.5 of them */

@@ -49,6 +49,7 @@ int ledger_sqlite_error(struct ledger *l, int code, const char *what, struct led
 	} map[] = {
 		{SQLITE_CORRUPT, -EBADMSG},
 		{SQLITE_NOTADB, -EBADMSG},
+		{SQLITE_ERROR, -EBADMSG}, /* our statements are right: a table or the file's format is not */
 		{SQLITE_FULL, -ENOSPC},
 		{SQLITE_NOMEM, -ENOMEM},
 		{SQLITE_BUSY, -EBUSY},
@@ -119,8 +120,7 @@ static int set_accepted(struct ledger *l, struct ledger_error *error)
 	return set_meta(l, "accepted", text, error);
 }
 
-/* Reads one meta value. 0; -EBADMSG when it is not there or does not fit. */
-static int get_meta(struct ledger *l, const char *name, char *value, size_t size, struct ledger_error *error)
+int ledger_get_meta(struct ledger *l, const char *name, char *value, size_t size, struct ledger_error *error)
 {
 	sqlite3_stmt *statement = ledger_statement(l, STATEMENT_GET_META);
 	int result = 0;
@@ -252,7 +252,8 @@ static int create(struct ledger *l, const struct ledger_options *options, struct
 	snprintf(version, sizeof version, "PRAGMA user_version=%d", SCHEMA_VERSION);
 	if ((result = execute(l, "BEGIN IMMEDIATE", "creating", error)) < 0 ||
 	    (result = execute(l, schema, "creating", error)) < 0 || (result = set_meta(l, "id", l->id, error)) < 0 ||
-	    (result = set_accepted(l, error)) < 0 || (result = execute(l, version, "creating", error)) < 0)
+	    (result = set_accepted(l, error)) < 0 || (result = ledger_hash(l, l->id, strlen(l->id), l->tip)) < 0 ||
+	    (result = set_meta(l, "tip", l->tip, error)) < 0 || (result = execute(l, version, "creating", error)) < 0)
 		return result;
 	return execute(l, "COMMIT", "creating", error);
 }
@@ -284,18 +285,25 @@ static int read_tip(struct ledger *l, struct ledger_error *error)
 	return result;
 }
 
+/* What the server has is safe there. What it has not must be sound before it is sent. */
 static int load(struct ledger *l, struct ledger_error *error)
 {
 	char accepted[24];
+	char tip[RECORD_HASH_SIZE];
 	int result;
-	if ((result = get_meta(l, "id", l->id, sizeof l->id, error)) < 0 ||
-	    (result = get_meta(l, "accepted", accepted, sizeof accepted, error)) < 0 ||
+	if ((result = ledger_get_meta(l, "id", l->id, sizeof l->id, error)) < 0 ||
+	    (result = ledger_get_meta(l, "tip", tip, sizeof tip, error)) < 0 ||
+	    (result = ledger_get_meta(l, "accepted", accepted, sizeof accepted, error)) < 0 ||
 	    (result = ledger_read_image(l, &l->image, error)) < 0 || (result = read_tip(l, error)) < 0)
 		return result;
 	l->accepted = strtoull(accepted, NULL, 10);
-	if (strlen(l->id) != LEDGER_ID_SIZE - 1 || l->accepted > l->image.seq)
+	if (strlen(l->id) != LEDGER_ID_SIZE - 1 || accepted[0] == '\0' ||
+	    strspn(accepted, "0123456789") != strlen(accepted) || l->accepted > l->image.seq)
 		return ledger_fail(error, -EBADMSG, "damaged", "meta values are out of range");
-	return 0;
+	if (strcmp(tip, l->tip) != 0)
+		return ledger_fail(error, -EBADMSG, "damaged", "the last record was changed");
+	l->accepted_stored = l->accepted;
+	return ledger_verify_tail(l, error);
 }
 
 static int prepare(struct ledger *l, const struct ledger_options *options, struct ledger_error *error)
@@ -306,6 +314,8 @@ static int prepare(struct ledger *l, const struct ledger_options *options, struc
 		return result;
 	if (version == 0 && (result = create(l, options, error)) < 0)
 		return result;
+	if (version < 0)
+		return ledger_fail(error, -EBADMSG, "damaged", "the schema's version is out of range");
 	if (version > SCHEMA_VERSION)
 		return ledger_fail(error, -EPROTO, options->path, "written by a newer meterbox; install that version");
 	return load(l, error);
@@ -334,9 +344,10 @@ int ledger_inspect(const struct ledger_options *options, struct ledger **ledger,
 	int result = open_database(options, SQLITE_OPEN_READWRITE, &l, error);
 	if (result < 0)
 		return result;
+	sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	result = execute(l, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=ON;", options->path, error);
 	if (result == 0)
-		result = get_meta(l, "id", l->id, sizeof l->id, error);
+		result = ledger_get_meta(l, "id", l->id, sizeof l->id, error);
 	if (result < 0) {
 		ledger_close(l);
 		return result;
@@ -426,6 +437,8 @@ static int write_queue(struct ledger *l, const struct ledger_queue *queue, struc
 			return result;
 	}
 	if ((result = write_snapshot(l, 0, wire_write_box_image(&l->next_image), error)) < 0)
+		return result;
+	if ((result = set_meta(l, "tip", l->next_tip, error)) < 0)
 		return result;
 	if (l->accepted != l->accepted_stored)
 		return set_accepted(l, error);

@@ -51,4 +51,10 @@ sqlite3_stmt *ledger_statement(struct ledger *ledger, enum statement which);
 /* Reads the stored image. 0, -EBADMSG when a snapshot is damaged, or an error of reading. */
 int ledger_read_image(struct ledger *ledger, struct box_image *image, struct ledger_error *error);
 
+/* Checks the chain of hashes from the last accepted record on. 0, -EBADMSG, or an error of reading. */
+int ledger_verify_tail(struct ledger *ledger, struct ledger_error *error);
+
+/* Reads one meta value. 0; -EBADMSG when it is not there or does not fit; or an error of reading. */
+int ledger_get_meta(struct ledger *ledger, const char *name, char *value, size_t size, struct ledger_error *error);
+
 #endif

@@ -1,23 +1,6 @@
 /* src/model/command.c: see command.h. */
 #include "command.h"
 
-static const char *const command_type_names[COMMAND_TYPE_COUNT] = {
-	[COMMAND_AUTHORIZE] = "authorize",
-	[COMMAND_START] = "start",
-	[COMMAND_STOP] = "stop",
-	[COMMAND_POWER_OFF] = "power_off",
-	[COMMAND_CREDIT] = "credit",
-	[COMMAND_UNLOCK] = "unlock",
-	[COMMAND_RESERVE] = "reserve",
-	[COMMAND_RELEASE] = "release",
-	[COMMAND_CLEAR_FAULT] = "clear_fault",
-	[COMMAND_OUT_OF_SERVICE] = "out_of_service",
-	[COMMAND_SERVICE] = "service",
-	[COMMAND_DEPARTED] = "departed",
-};
-
-const struct words command_type_words = {command_type_names, COMMAND_TYPE_COUNT};
-
 bool command_is_stop(enum command_type type)
 {
 	return type == COMMAND_STOP || type == COMMAND_POWER_OFF;
@@ -30,7 +13,9 @@ static const char *order_fault(const char *order)
 
 static bool amounts_fit(int64_t micros, int64_t ms)
 {
-	return micros >= 0 && micros <= FEE_MONEY_MAX_MICROS && ms >= 0 && ms <= FEE_MONEY_MAX_MICROS;
+	/* A century, as in a record: what is accepted here is written there. */
+	return micros >= 0 && micros <= FEE_MONEY_MAX_MICROS && ms >= 0 &&
+	       ms <= INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR;
 }
 
 static const char *arguments_fault(const struct command *c)
@@ -48,17 +33,19 @@ static const char *arguments_fault(const struct command *c)
 	case COMMAND_CREDIT:
 		return amounts_fit(c->u.credit.credit_micros, c->u.credit.lease_ms) ?
 			       order_fault(c->u.credit.order) :
-			       "credit_micros and lease_ms must be 0 to 10^15";
+			       "credit_micros must be 0 to 10^15, lease_ms 0 to a century";
 	case COMMAND_UNLOCK:
 		if (c->outlet != RECORD_NO_OUTLET)
-			return NULL;
+			return c->u.unlock.work_order[0] == '\0' || !order_fault(c->u.unlock.work_order) ?
+				       NULL :
+				       "work_order must be at most 40 printable characters";
 		if (c->actor != ACTOR_TECHNICIAN)
 			return "the metering box is unlocked for a technician only";
 		return order_fault(c->u.unlock.work_order) ? "work_order must be 1 to 40 printable characters" : NULL;
 	case COMMAND_RESERVE:
 		if (!word_is_printable(c->u.reserve.account, ACCOUNT_SIZE))
 			return "account must be 1 to 40 printable characters";
-		return amounts_fit(0, c->u.reserve.hold_ms) ? NULL : "hold_ms must be 0 to 10^15";
+		return amounts_fit(0, c->u.reserve.hold_ms) ? NULL : "hold_ms must be 0 to a century";
 	case COMMAND_SERVICE:
 		return c->actor == ACTOR_TECHNICIAN ? order_fault(c->u.service.order) :
 						      "a service session takes a technician";

@@ -8,24 +8,6 @@
 
 #define BOX_ID_SIZE 33
 
-enum command_type {
-	COMMAND_AUTHORIZE,
-	COMMAND_START, /* the customer's explicit start, or a new start after a pause */
-	COMMAND_STOP,
-	COMMAND_POWER_OFF,
-	COMMAND_CREDIT,
-	COMMAND_UNLOCK, /* the user box again, or the metering box for a technician with a work order */
-	COMMAND_RESERVE,
-	COMMAND_RELEASE,
-	COMMAND_CLEAR_FAULT,
-	COMMAND_OUT_OF_SERVICE,
-	COMMAND_SERVICE, /* a technician's session */
-	COMMAND_DEPARTED, /* the customer says that the plug is out */
-	COMMAND_TYPE_COUNT
-};
-
-extern const struct words command_type_words;
-
 struct command {
 	char box[BOX_ID_SIZE];
 	char ledger[LEDGER_ID_SIZE]; /* the ledger that the server knew: after a lost database old commands are void.

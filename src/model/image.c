@@ -109,13 +109,15 @@ static const char *apply_authorized(struct box_image *image, struct outlet_image
 	const struct grant *grant = &r->u.authorized;
 	if (o->session.phase != PHASE_NONE)
 		return "authorized while another session is there";
-	if (o->reserved_for[0] != '\0' && strcmp(o->reserved_for, grant->account) != 0)
+	bool customer = grant->kind == SESSION_CUSTOMER;
+	if (customer && o->reserved_for[0] != '\0' && strcmp(o->reserved_for, grant->account) != 0)
 		return "authorized although reserved for another account";
 	o->session = (struct session_image){.phase = PHASE_AUTHORIZED, .grant = *grant};
 	o->session_mwh = 0;
+	if (!customer)
+		return NULL; /* a technician's work leaves a reservation as it is */
 	o->reserved_for[0] = '\0';
-	if (grant->kind == SESSION_CUSTOMER)
-		add_money(&account_slot(image, grant->account)->granted_micros, grant->credit_micros);
+	add_money(&account_slot(image, grant->account)->granted_micros, grant->credit_micros);
 	return NULL;
 }
 
@@ -241,8 +243,8 @@ static const char *apply_outlet(struct box_image *image, struct outlet_image *o,
 		o->reserved_for[0] = '\0';
 		return NULL;
 	case RECORD_FAULT:
-		if (o->fault != FAULT_NONE)
-			return "a fault on top of another";
+		if (r->u.fault.fault <= o->fault)
+			return "a fault that is there already, or behind a graver one";
 		o->fault = r->u.fault.fault;
 		return NULL;
 	case RECORD_CLEARED:
@@ -283,8 +285,8 @@ static const char *apply(struct box_image *image, const struct record *r)
 			fault = take_register(o, r->register_mwh);
 		if (fault == NULL)
 			fault = apply_outlet(image, o, r);
-		o->at = r->at;
-		o->boot = r->boot;
+		if (r->at.quality > TIME_UNKNOWN)
+			o->at = r->at;
 		if (fault != NULL)
 			return fault;
 	}

@@ -45,8 +45,7 @@ struct outlet_image {
 	struct moment reserved_at;
 	enum outlet_fault fault;
 	bool out_of_service;
-	struct moment at; /* of its last record */
-	uint32_t boot; /* of its last record */
+	struct moment at; /* of its last record whose time was known: how long an outage was counts from here */
 };
 
 /* The pool of credit that the open sessions of one account share on this box. */

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Beyond this, JSON's numbers skip integers. */
+#define EXACT_MAX ((UINT64_C(1) << 53) - 1)
+
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static const char *const record_kind_names[RECORD_KIND_COUNT] = {
@@ -31,6 +34,21 @@ static const char *const session_kind_names[SESSION_KIND_COUNT] = {
 	[SESSION_SERVICE] = "service",
 };
 
+static const char *const command_type_names[COMMAND_TYPE_COUNT] = {
+	[COMMAND_AUTHORIZE] = "authorize",
+	[COMMAND_START] = "start",
+	[COMMAND_STOP] = "stop",
+	[COMMAND_POWER_OFF] = "power_off",
+	[COMMAND_CREDIT] = "credit",
+	[COMMAND_UNLOCK] = "unlock",
+	[COMMAND_RESERVE] = "reserve",
+	[COMMAND_RELEASE] = "release",
+	[COMMAND_CLEAR_FAULT] = "clear_fault",
+	[COMMAND_OUT_OF_SERVICE] = "out_of_service",
+	[COMMAND_SERVICE] = "service",
+	[COMMAND_DEPARTED] = "departed",
+};
+
 static const char *const command_outcome_names[COMMAND_OUTCOME_COUNT] = {
 	[COMMAND_DONE] = "done",
 	[COMMAND_REFUSED] = "refused",
@@ -53,6 +71,7 @@ static const char *const alarm_names[ALARM_COUNT] = {
 
 const struct words record_kind_words = {record_kind_names, COUNT_OF(record_kind_names)};
 const struct words session_kind_words = {session_kind_names, COUNT_OF(session_kind_names)};
+const struct words command_type_words = {command_type_names, COUNT_OF(command_type_names)};
 const struct words command_outcome_words = {command_outcome_names, COUNT_OF(command_outcome_names)};
 const struct words alarm_words = {alarm_names, COUNT_OF(alarm_names)};
 
@@ -111,14 +130,16 @@ const char *grant_fault(const struct grant *g)
 		return "hold_ms, lease_ms and limit_ms must be 0 to a century";
 	if (!energy_fits(g->limit_mwh) || !money_fits(g->limit_micros) || !money_fits(g->credit_micros))
 		return "limit_mwh, limit_micros and credit_micros must be 0 to 10^15";
-	if (g->kind == SESSION_SERVICE)
-		return NULL;
-	if (!word_is_printable(g->account, sizeof g->account))
-		return "account must be 1 to 40 printable characters";
 	if (!has(&fee_mode_words, g->mode))
 		return "mode must be local or remote";
+	if (g->kind == SESSION_SERVICE)
+		return text_fits(g->account, sizeof g->account) ? NULL : "account is not printable";
+	if (!word_is_printable(g->account, sizeof g->account))
+		return "account must be 1 to 40 printable characters";
 	if (g->mode == FEE_REMOTE && g->lease_ms == 0)
 		return "lease_ms must be above 0 in remote mode";
+	if (g->tariff.id[0] != '\0' && !word_is_printable(g->tariff.id, sizeof g->tariff.id))
+		return "the tariff's id must be 1 to 32 printable characters";
 	return fee_tariff_fault(&g->tariff);
 }
 
@@ -213,11 +234,12 @@ static const char *other_record_fault(const struct record *r)
 			       NULL :
 			       "alarm or detail is not valid";
 	case RECORD_COMMAND:
-		return has(&command_outcome_words, r->u.command.outcome) &&
+		return r->u.command.seq <= EXACT_MAX && has(&command_outcome_words, r->u.command.outcome) &&
+				       has(&command_type_words, r->u.command.type) &&
 				       text_fits(r->u.command.detail, DETAIL_SIZE) &&
 				       word_is_printable(r->u.command.id, COMMAND_ID_SIZE) ?
 			       NULL :
-			       "id, outcome or detail of the command is not valid";
+			       "id, command_seq, type, outcome or detail of the command is not valid";
 	case RECORD_RELEASED:
 	case RECORD_SERVICE_MODE:
 	case RECORD_AUTHORIZED:
@@ -252,6 +274,8 @@ const char *record_fault(const struct record *r)
 		return "outlet must be 0 to 15, or none where the kind allows it";
 	if (!has(&time_quality_words, r->at.quality))
 		return "time_quality must be unknown, relative or synchronised";
+	if (r->seq > EXACT_MAX || r->at.mono_ms > (int64_t)EXACT_MAX)
+		return "seq and mono_ms must be below 2^53";
 	if (r->has_register && (r->outlet == RECORD_NO_OUTLET || !energy_fits(r->register_mwh)))
 		return "register_mwh must be 0 to 10^15, and belongs to an outlet";
 	if (!is_session_kind(r->kind))

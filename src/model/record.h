@@ -56,6 +56,22 @@ enum session_kind {
 	SESSION_KIND_COUNT
 };
 
+enum command_type {
+	COMMAND_AUTHORIZE,
+	COMMAND_START, /* the customer's explicit start, or a new start after a pause */
+	COMMAND_STOP,
+	COMMAND_POWER_OFF,
+	COMMAND_CREDIT,
+	COMMAND_UNLOCK, /* the user box again, or the metering box for a technician with a work order */
+	COMMAND_RESERVE,
+	COMMAND_RELEASE,
+	COMMAND_CLEAR_FAULT,
+	COMMAND_OUT_OF_SERVICE,
+	COMMAND_SERVICE, /* a technician's session */
+	COMMAND_DEPARTED, /* the customer says that the plug is out */
+	COMMAND_TYPE_COUNT
+};
+
 enum command_outcome {
 	COMMAND_DONE,
 	COMMAND_REFUSED, /* understood, but not possible now; detail says why */
@@ -80,6 +96,7 @@ enum alarm {
 
 extern const struct words record_kind_words;
 extern const struct words session_kind_words;
+extern const struct words command_type_words;
 extern const struct words command_outcome_words;
 extern const struct words alarm_words;
 
@@ -160,7 +177,9 @@ struct record {
 		} alarm;
 		struct {
 			char id[COMMAND_ID_SIZE];
-			uint64_t seq;
+			uint64_t seq; /* where it moves the box's sequence to; 0 when it does not (stops, rejections,
+					 local ones). Commands below it that have no result never will have one */
+			enum command_type type;
 			enum command_outcome outcome;
 			char detail[DETAIL_SIZE];
 		} command;

@@ -60,11 +60,11 @@ static const char *const fee_mode_names[FEE_MODE_COUNT] = {[FEE_LOCAL] = "local"
 
 static const char *const outlet_fault_names[FAULT_COUNT] = {
 	[FAULT_NONE] = "none",
-	[FAULT_WELDED] = "welded",
 	[FAULT_WILL_NOT_CLOSE] = "will_not_close",
 	[FAULT_TRIPPED] = "tripped",
-	[FAULT_BYPASSED] = "bypassed",
 	[FAULT_TAMPER] = "tamper",
+	[FAULT_BYPASSED] = "bypassed",
+	[FAULT_WELDED] = "welded",
 };
 
 static const char *const actor_names[ACTOR_COUNT] = {

@@ -70,6 +70,7 @@ enum missing {
 	MISSING_CREDIT = 1 << 8,
 };
 #define MISSING_COUNT 9
+#define MISSING_DOORS (MISSING_METERING_DOOR | MISSING_USER_DOOR)
 
 enum fee_mode {
 	FEE_LOCAL, /* the server grants credit, the box prices and opens the breaker itself */
@@ -77,14 +78,14 @@ enum fee_mode {
 	FEE_MODE_COUNT
 };
 
-/* Faults that stay until somebody clears them. */
+/* Faults that stay until somebody clears them, the graver behind the lesser: a graver one takes a lesser one's place. */
 enum outlet_fault {
 	FAULT_NONE,
-	FAULT_WELDED,
 	FAULT_WILL_NOT_CLOSE,
 	FAULT_TRIPPED,
-	FAULT_BYPASSED,
 	FAULT_TAMPER,
+	FAULT_BYPASSED,
+	FAULT_WELDED, /* the socket may be live: it stays locked */
 	FAULT_COUNT
 };
 

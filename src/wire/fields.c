@@ -239,7 +239,7 @@ bool fields_read(const struct field *fields, const cJSON *object, void *to, stru
 	return true;
 }
 
-/* Depth and NULs, before the recursive parser sees a byte. */
+/* Depth and NULs, also escaped ones, which would cut a text short, before the recursive parser sees a byte. */
 static bool shape_is_bounded(const char *text, size_t length, struct wire_error *error)
 {
 	int depth = 0;
@@ -247,6 +247,8 @@ static bool shape_is_bounded(const char *text, size_t length, struct wire_error 
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\0')
 			return wire_fail(error, "a NUL byte at position %zu", i);
+		if (quoted && length - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
+			return wire_fail(error, "an escaped NUL at position %zu", i);
 		if (quoted && text[i] == '\\')
 			i++;
 		else if (text[i] == '"')

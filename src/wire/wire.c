@@ -86,7 +86,7 @@ static const struct field register_field[] = {
 	}
 
 /* What each kind says beside the common fields. */
-static const struct field record_details[RECORD_KIND_COUNT][5] = {
+static const struct field record_details[RECORD_KIND_COUNT][6] = {
 	[RECORD_BOOT] = {DETAIL("version", FIELD_TEXT, boot.version)},
 	[RECORD_METER] = {DETAIL("serial", FIELD_TEXT, meter.serial)},
 	[RECORD_RESERVED] = {DETAIL("account", FIELD_TEXT, reserved.account),
@@ -108,6 +108,7 @@ static const struct field record_details[RECORD_KIND_COUNT][5] = {
 			  DETAIL("detail", FIELD_TEXT, alarm.detail)},
 	[RECORD_COMMAND] = {DETAIL("id", FIELD_TEXT, command.id),
 			    DETAIL("command_seq", FIELD_UINT64, command.seq),
+			    DETAIL("type", FIELD_WORD, command.type, .words = &command_type_words),
 			    DETAIL("outcome", FIELD_WORD, command.outcome, .words = &command_outcome_words),
 			    DETAIL("detail", FIELD_TEXT, command.detail)},
 };
@@ -161,6 +162,11 @@ char *wire_write_record(const struct record *record, const struct record_link *l
 			   {record_details[record->kind], record});
 }
 
+static bool is_hexadecimal(const char *text, size_t size)
+{
+	return strlen(text) == size - 1 && strspn(text, "0123456789abcdef") == size - 1;
+}
+
 static bool read_record_object(const cJSON *object, struct record *record, struct record_link *link,
 			       struct wire_error *error)
 {
@@ -172,6 +178,8 @@ static bool read_record_object(const cJSON *object, struct record *record, struc
 	if (!fields_read(link_fields, object, link, error) || !fields_read(record_fields, object, record, error) ||
 	    !fields_read(record_details[record->kind], object, record, error))
 		return false;
+	if (!is_hexadecimal(link->ledger, sizeof link->ledger) || !is_hexadecimal(link->prev, sizeof link->prev))
+		return wire_fail(error, "ledger must have 32 and prev 64 hexadecimal digits");
 	record->has_register = cJSON_HasObjectItem(object, "register_mwh");
 	if (record->has_register && !fields_read(register_field, object, record, error))
 		return false;
@@ -321,6 +329,12 @@ bool wire_read_progress(const char *text, size_t length, struct progress *progre
 	if (read.register_mwh < 0 || read.register_mwh > FEE_ENERGY_MAX_MWH || read.energy_mwh < 0 ||
 	    read.energy_mwh > FEE_ENERGY_MAX_MWH)
 		return wire_fail(error, "register_mwh and energy_mwh must be 0 to 10^15");
+	if (read.missing >> MISSING_COUNT != 0)
+		return wire_fail(error, "missing must be 0 to %u", (1U << MISSING_COUNT) - 1);
+	if (read.reading_age_ms < -1 || read.remaining_ms < -1)
+		return wire_fail(error, "reading_age_ms and remaining_ms must be at least -1");
+	if (read.cost_micros < 0 || read.cost_micros > FEE_MONEY_MAX_MICROS)
+		return wire_fail(error, "cost_micros must be 0 to 10^15");
 	*progress = read;
 	return true;
 }
@@ -351,7 +365,6 @@ static const struct field outlet_fields[] = {
 	{"fault", FIELD_WORD, FIELD_AT(struct outlet_image, fault), .words = &outlet_fault_words},
 	{"out_of_service", FIELD_BOOL, FIELD_AT(struct outlet_image, out_of_service)},
 	{"at", FIELD_OBJECT, FIELD_AT(struct outlet_image, at), .fields = moment_fields},
-	{"boot", FIELD_UINT32, FIELD_AT(struct outlet_image, boot)},
 	FIELDS_END,
 };
 
@@ -396,11 +409,30 @@ char *wire_write_outlet_image(const struct outlet_image *outlet)
 	return WRITE_PARTS({outlet_fields, outlet});
 }
 
+static bool energy_fits(int64_t mwh)
+{
+	return mwh >= 0 && mwh <= FEE_ENERGY_MAX_MWH;
+}
+
+static const char *outlet_image_fault(const struct outlet_image *o)
+{
+	const struct session_image *s = &o->session;
+	if (!energy_fits(o->register_mwh) || !energy_fits(o->billed_mwh) || !energy_fits(o->service_mwh) ||
+	    !energy_fits(o->outside_mwh) || !energy_fits(o->session_mwh) || !energy_fits(s->start_mwh))
+		return "register_mwh, billed_mwh, service_mwh, outside_mwh, session_mwh and start_mwh must be 0 to 10^15";
+	if (o->reserved_ms < 0 || s->energised_ms < 0)
+		return "reserved_ms and energised_ms must not be below 0";
+	return s->phase == PHASE_NONE ? NULL : grant_fault(&s->grant);
+}
+
 bool wire_read_outlet_image(const char *text, size_t length, struct outlet_image *outlet, struct wire_error *error)
 {
 	struct outlet_image read = {0};
 	if (!read_whole(outlet_fields, text, length, &read, error))
 		return false;
+	const char *fault = outlet_image_fault(&read);
+	if (fault != NULL)
+		return wire_fail(error, "%s", fault);
 	*outlet = read;
 	return true;
 }
@@ -415,6 +447,14 @@ bool wire_read_box_image(const char *text, size_t length, struct box_image *box,
 	struct box_image read = {0};
 	if (!read_whole(box_fields, text, length, &read, error))
 		return false;
+	for (size_t i = 0; i < OUTLETS_MAX; i++) {
+		const struct account_image *a = &read.accounts[i];
+		if (a->granted_micros < 0 || a->granted_micros > FEE_MONEY_MAX_MICROS || a->spent_micros < 0 ||
+		    a->spent_micros > FEE_MONEY_MAX_MICROS)
+			return wire_fail(error, "granted_micros and spent_micros must be 0 to 10^15");
+		if (a->account[0] == '\0' && (a->granted_micros != 0 || a->spent_micros != 0))
+			return wire_fail(error, "account is missing");
+	}
 	*box = read;
 	return true;
 }
