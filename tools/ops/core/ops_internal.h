@@ -1,0 +1,74 @@
+/* tools/ops/core/ops_internal.h: what the files of this room share, and nobody else sees.
+ *
+ * Room: src/model, src/wire, libcrypto; the store only through store.h. */
+#ifndef OPS_INTERNAL_H
+#define OPS_INTERNAL_H
+
+#include <openssl/evp.h>
+
+#include "ops.h"
+#include "store.h"
+
+#define OPS_KEY_SIZE 129 /* of an idempotency key from outside: 128 characters and the NUL */
+#define OPS_BATCH_MAX 10000 /* records in one call of ops_intake() */
+#define OPS_TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
+
+struct ops {
+	struct store *store;
+	EVP_MD *sha256;
+	void (*random)(void *ctx, void *bytes, size_t count);
+	void *ctx;
+	int64_t command_ms;
+	/* The image of the box that reported last, as it is stored: most calls need no reading. */
+	char image_of[BOX_ID_SIZE]; /* empty: of none */
+	struct box_image image;
+};
+
+struct book {
+	char name[BOOK_SIZE];
+};
+
+/* Fills *error with printf's arguments, cut to its size, and returns result. */
+int ops_fail(struct ops_error *error, int result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Ends a call's transaction: commits when result is 0, else takes everything back. Returns what the call returns. */
+int ops_finish(struct ops *ops, int result, struct ops_error *error);
+
+/* SHA-256 in hexadecimal digits. 0 or -ENOMEM. */
+int ops_hash(struct ops *ops, const char *text, size_t length, char hash[RECORD_HASH_SIZE], struct ops_error *error);
+
+/* Like store_get_*(), but what is not there is -ENOENT, and a name outside its limits -EINVAL. */
+int ops_need_box(struct ops *ops, const char *name, struct box_row *row, struct ops_error *error);
+int ops_need_account(struct ops *ops, const char *name, struct account_row *row, struct ops_error *error);
+
+/* Makes a command's id, seq, ledger and not_after, and stores it. row carries what a money-moving command is about; its
+ * other fields are filled. -EAGAIN when the box has no ledger yet, -EINVAL for a command outside its limits. */
+int ops_queue(struct ops *ops, struct command *command, struct command_row *row, int64_t now_ms,
+	      struct ops_error *error);
+
+/* --- books.c --- */
+
+struct book ops_customer_book(const char *account);
+struct book ops_held_book(const char *box, const char *account);
+
+/* Moves micros (nothing when 0) from one book to the other under the key PREFIX:NAME. order may be empty. */
+int ops_post(struct ops *ops, const char *prefix, const char *name, const struct book *from, const struct book *to,
+	     int64_t micros, const char *order, struct ops_error *error);
+
+/* Moves money under a key from outside. 1 when the same was moved before, -EEXIST when something else was. */
+int ops_posted_before(struct ops *ops, const struct posting *posting, struct ops_error *error);
+
+int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t *micros, struct ops_error *error);
+
+bool ops_order_is_open(const struct ops_order *order);
+
+/* Settles an open order by a receipt: prices, captures, writes off, releases. */
+int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *receipt, struct ops_error *error);
+
+/* Cancels an order that the box never had: what was held for it goes back. */
+int ops_cancel(struct ops *ops, struct ops_order *order, struct ops_error *error);
+
+/* Gives back what a credit command held. */
+int ops_give_back(struct ops *ops, const struct command_row *command, struct ops_error *error);
+
+#endif

@@ -1,0 +1,133 @@
+/* tools/ops/core/store.h: what the operations server keeps, as the rest of the room sees it.
+ *
+ * Room: src/model, src/wire. One backend implements it: store_sqlite.c; another would be another file. It decides
+ * nothing about money or sessions. Functions that look for something return 1 when it is there, 0 when it is not;
+ * all return a negative errno with *error filled when the store fails. Changes belong between begin and commit. */
+#ifndef OPS_STORE_H
+#define OPS_STORE_H
+
+#include "ops.h"
+
+#define BOOK_SIZE 128
+#define POSTING_KEY_SIZE 160
+
+struct store; /* opaque */
+
+struct account_row {
+	char name[ACCOUNT_SIZE];
+	enum ops_account_kind kind;
+	int64_t limit_micros;
+};
+
+struct box_row {
+	char name[BOX_ID_SIZE];
+	char ledger[LEDGER_ID_SIZE]; /* the newest; empty while none was reported */
+	uint64_t command_seq; /* of the last command made for it */
+};
+
+struct ledger_row {
+	int64_t number; /* the store's own; 0 before it is stored */
+	char box[BOX_ID_SIZE];
+	char id[LEDGER_ID_SIZE];
+	uint64_t accepted;
+	char tip[RECORD_HASH_SIZE]; /* hash of the text of the last record, of the id before the first */
+	bool holed; /* a record was parked: the image lacks its effect */
+};
+
+struct command_row {
+	char box[BOX_ID_SIZE];
+	uint64_t seq;
+	char id[COMMAND_ID_SIZE];
+	enum command_type type;
+	char order[ORDER_SIZE]; /* of the commands that move money, else empty, as the account */
+	char account[ACCOUNT_SIZE];
+	int64_t micros; /* what a credit command holds: given back when it is not done */
+	bool pending; /* its result has not been taken in */
+};
+
+struct posting {
+	char key[POSTING_KEY_SIZE];
+	char from[BOOK_SIZE];
+	char to[BOOK_SIZE];
+	int64_t micros; /* above 0 */
+	char order[ORDER_SIZE]; /* empty when none */
+};
+
+int store_open(const char *path, const char *vfs, struct store **store, struct ops_error *error);
+void store_close(struct store *store);
+
+int store_begin(struct store *store, struct ops_error *error);
+int store_commit(struct store *store, struct ops_error *error);
+void store_rollback(struct store *store); /* harmless outside of a transaction */
+
+int store_get_account(struct store *store, const char *name, struct account_row *row, struct ops_error *error);
+int store_add_account(struct store *store, const struct account_row *row, struct ops_error *error);
+
+int store_get_box(struct store *store, const char *name, struct box_row *row, struct ops_error *error);
+int store_put_box(struct store *store, const struct box_row *row, struct ops_error *error);
+
+int store_get_ledger(struct store *store, const char *box, const char *id, struct ledger_row *row,
+		     struct ops_error *error);
+int store_add_ledger(struct store *store, struct ledger_row *row, struct ops_error *error); /* sets row->number */
+int store_put_ledger(struct store *store, const struct ledger_row *row, struct ops_error *error);
+
+/* why: NULL for a record that was taken in, else why it is parked. */
+int store_add_record(struct store *store, int64_t ledger, uint64_t seq, const char *text, size_t length,
+		     const char *why, struct ops_error *error);
+
+/* Whether the stored record has this text; why is empty unless it is parked. */
+int store_match_record(struct store *store, int64_t ledger, uint64_t seq, const char *text, size_t length, bool *same,
+		       char why[WIRE_ERROR_SIZE], struct ops_error *error);
+int store_each_record(struct store *store, int64_t ledger,
+		      bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
+		      struct ops_error *error);
+
+/* A box's image, in parts: 0 is the box, n is outlet n. get: *text is the caller's to free. */
+int store_get_image(struct store *store, const char *box, int part, char **text, struct ops_error *error);
+int store_put_image(struct store *store, const char *box, int part, const char *text, struct ops_error *error);
+int store_drop_image(struct store *store, const char *box, struct ops_error *error);
+
+int store_get_order(struct store *store, const char *number, struct ops_order *order, struct ops_error *error);
+
+/* Box, outlet and grant; the rest is as in a new order. */
+int store_add_order(struct store *store, const struct ops_order *order, struct ops_error *error);
+
+/* All but what store_add_order() wrote. */
+int store_put_order(struct store *store, const struct ops_order *order, struct ops_error *error);
+
+/* The first sent or open order of the box behind (account, number), in that order. */
+int store_next_open_order(struct store *store, const char *box, const char *account, const char *number,
+			  struct ops_order *order, struct ops_error *error);
+
+int store_add_command(struct store *store, const struct command_row *row, const char *text, struct ops_error *error);
+int store_get_command(struct store *store, const char *id, struct command_row *row, struct ops_error *error);
+
+/* The first pending command of the box with a seq above after. */
+int store_next_pending(struct store *store, const char *box, uint64_t after, struct command_row *row,
+		       struct ops_error *error);
+int store_each_pending(struct store *store, const char *box, uint64_t after,
+		       bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
+		       struct ops_error *error);
+
+/* Pending no more; result is a word for people. */
+int store_close_command(struct store *store, const char *box, uint64_t seq, const char *result,
+			struct ops_error *error);
+int store_close_commands(struct store *store, const char *box, const char *result, struct ops_error *error);
+
+/* Sets micros of the account's pending commands on the box (of one order, or all when it is empty) to 0: what they held
+ * is released. */
+int store_forget_credits(struct store *store, const char *box, const char *account, const char *order,
+			 struct ops_error *error);
+
+int store_get_posting(struct store *store, const char *key, struct posting *posting, struct ops_error *error);
+
+/* Adds it and moves both balances. A key that is there already, or a balance that does not fit, is -EIO. */
+int store_add_posting(struct store *store, const struct posting *posting, struct ops_error *error);
+
+/* 0 with *micros 0 for a book that was never posted to. */
+int store_get_book(struct store *store, const char *name, int64_t *micros, struct ops_error *error);
+
+/* See ops_check(). */
+int store_check(struct store *store, struct ops_error *error);
+
+#endif

@@ -1,0 +1,158 @@
+/* tools/ops/core/store_sqlite_texts.h: the SQL of store_sqlite.c, which alone includes it.
+ *
+ * Room: nothing. */
+#ifndef OPS_STORE_SQLITE_TEXTS_H
+#define OPS_STORE_SQLITE_TEXTS_H
+
+#define APPLICATION_ID 0x6d626f70 /* "mbop": tells our files from others */
+#define SCHEMA_VERSION 1
+
+static const char pragmas[] = "PRAGMA journal_mode=WAL;"
+			      "PRAGMA synchronous=FULL;"
+			      "PRAGMA temp_store=MEMORY;"
+			      "PRAGMA cell_size_check=ON;"
+			      "PRAGMA trusted_schema=OFF;";
+
+/* Enums are stored as their words, so that a new word in a list changes no old row. */
+static const char schema[] =
+	"CREATE TABLE account(name TEXT PRIMARY KEY, kind TEXT NOT NULL, limit_micros INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE box(name TEXT PRIMARY KEY, ledger TEXT NOT NULL, command_seq INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE ledger(number INTEGER PRIMARY KEY, box TEXT NOT NULL, id TEXT NOT NULL,"
+	" accepted INTEGER NOT NULL, tip TEXT NOT NULL, holed INTEGER NOT NULL, UNIQUE(box, id)) STRICT;"
+	"CREATE TABLE record(ledger INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, why TEXT,"
+	" PRIMARY KEY(ledger, seq)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE image(box TEXT NOT NULL, part INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(box, part))"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE orders(number TEXT PRIMARY KEY, box TEXT NOT NULL, outlet INTEGER NOT NULL,"
+	" account TEXT NOT NULL, mode TEXT NOT NULL, tariff TEXT NOT NULL, credit_micros INTEGER NOT NULL,"
+	" lease_ms INTEGER NOT NULL, hold_ms INTEGER NOT NULL, limit_mwh INTEGER NOT NULL,"
+	" limit_micros INTEGER NOT NULL, limit_ms INTEGER NOT NULL,"
+	" state TEXT NOT NULL DEFAULT 'sent', held_micros INTEGER NOT NULL DEFAULT 0,"
+	" started INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT 'customer',"
+	" start_mwh INTEGER NOT NULL DEFAULT 0, energy_mwh INTEGER NOT NULL DEFAULT 0,"
+	" amount_micros INTEGER NOT NULL DEFAULT 0, energised_ms INTEGER NOT NULL DEFAULT 0,"
+	" settled INTEGER NOT NULL DEFAULT 0, billed_micros INTEGER NOT NULL DEFAULT 0,"
+	" captured_micros INTEGER NOT NULL DEFAULT 0, written_off_micros INTEGER NOT NULL DEFAULT 0,"
+	" price_differs INTEGER NOT NULL DEFAULT 0, ledger_lost INTEGER NOT NULL DEFAULT 0,"
+	" priced_mwh INTEGER NOT NULL DEFAULT 0, power_off_sent INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX open_order ON orders(box, account, number) WHERE state IN ('sent', 'open');"
+	"CREATE TABLE command(box TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
+	" order_number TEXT NOT NULL, account TEXT NOT NULL, micros INTEGER NOT NULL, body TEXT NOT NULL, result TEXT,"
+	" PRIMARY KEY(box, seq)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX pending_command ON command(box, seq) WHERE result IS NULL;"
+	"CREATE TABLE posting(number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, from_book TEXT NOT NULL,"
+	" to_book TEXT NOT NULL, micros INTEGER NOT NULL CHECK(micros > 0), order_number TEXT NOT NULL) STRICT;"
+	"CREATE TABLE book(name TEXT PRIMARY KEY, micros INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+enum statement {
+	BEGIN,
+	COMMIT,
+	GET_ACCOUNT,
+	ADD_ACCOUNT,
+	GET_BOX,
+	PUT_BOX,
+	GET_LEDGER,
+	ADD_LEDGER,
+	PUT_LEDGER,
+	ADD_RECORD,
+	GET_RECORD,
+	EACH_RECORD,
+	GET_IMAGE,
+	PUT_IMAGE,
+	DROP_IMAGE,
+	GET_ORDER,
+	ADD_ORDER,
+	PUT_ORDER,
+	NEXT_OPEN_ORDER,
+	ADD_COMMAND,
+	GET_COMMAND,
+	NEXT_PENDING,
+	EACH_PENDING,
+	CLOSE_COMMAND,
+	CLOSE_COMMANDS,
+	FORGET_CREDITS,
+	GET_POSTING,
+	ADD_POSTING,
+	MOVE_BOOK,
+	GET_BOOK,
+	STATEMENT_COUNT
+};
+
+#define ORDER_COLUMNS                                                                                                  \
+	"number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms, limit_mwh, limit_micros, "      \
+	"limit_ms, state, held_micros, started, reason, start_mwh, energy_mwh, amount_micros, energised_ms, settled, " \
+	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, power_off_sent"
+#define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+	[BEGIN] = "BEGIN IMMEDIATE",
+	[COMMIT] = "COMMIT",
+	[GET_ACCOUNT] = "SELECT name, kind, limit_micros FROM account WHERE name = ?1",
+	[ADD_ACCOUNT] = "INSERT INTO account(name, kind, limit_micros) VALUES(?1, ?2, ?3)",
+	[GET_BOX] = "SELECT name, ledger, command_seq FROM box WHERE name = ?1",
+	[PUT_BOX] = "INSERT INTO box(name, ledger, command_seq) VALUES(?1, ?2, ?3)"
+		    " ON CONFLICT(name) DO UPDATE SET ledger = excluded.ledger, command_seq = excluded.command_seq",
+	[GET_LEDGER] = "SELECT number, box, id, accepted, tip, holed FROM ledger WHERE box = ?1 AND id = ?2",
+	[ADD_LEDGER] = "INSERT INTO ledger(box, id, accepted, tip, holed) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[PUT_LEDGER] = "UPDATE ledger SET accepted = ?2, tip = ?3, holed = ?4 WHERE number = ?1",
+	[ADD_RECORD] = "INSERT INTO record(ledger, seq, body, why) VALUES(?1, ?2, ?3, ?4)",
+	[GET_RECORD] = "SELECT body, why FROM record WHERE ledger = ?1 AND seq = ?2",
+	[EACH_RECORD] = "SELECT seq, body, why IS NOT NULL FROM record WHERE ledger = ?1 ORDER BY seq",
+	[GET_IMAGE] = "SELECT body FROM image WHERE box = ?1 AND part = ?2",
+	[PUT_IMAGE] = "INSERT OR REPLACE INTO image(box, part, body) VALUES(?1, ?2, ?3)",
+	[DROP_IMAGE] = "DELETE FROM image WHERE box = ?1",
+	[GET_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE number = ?1",
+	[ADD_ORDER] = "INSERT INTO orders(number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms,"
+		      " limit_mwh, limit_micros, limit_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[PUT_ORDER] = "UPDATE orders SET state = ?2, held_micros = ?3, started = ?4, reason = ?5, start_mwh = ?6,"
+		      " energy_mwh = ?7, amount_micros = ?8, energised_ms = ?9, settled = ?10, billed_micros = ?11,"
+		      " captured_micros = ?12, written_off_micros = ?13, price_differs = ?14, ledger_lost = ?15,"
+		      " priced_mwh = ?16, power_off_sent = ?17 WHERE number = ?1",
+	[NEXT_OPEN_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state IN ('sent', 'open') AND box = ?1"
+			    " AND (account, number) > (?2, ?3) ORDER BY account, number LIMIT 1",
+	[ADD_COMMAND] = "INSERT INTO command(box, seq, id, type, order_number, account, micros, body)"
+			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[GET_COMMAND] = "SELECT " COMMAND_COLUMNS " FROM command WHERE id = ?1",
+	[NEXT_PENDING] = "SELECT " COMMAND_COLUMNS " FROM command WHERE result IS NULL AND box = ?1 AND seq > ?2"
+			 " ORDER BY seq LIMIT 1",
+	[EACH_PENDING] = "SELECT seq, body FROM command WHERE result IS NULL AND box = ?1 AND seq > ?2 ORDER BY seq",
+	[CLOSE_COMMAND] = "UPDATE command SET result = ?3 WHERE box = ?1 AND seq = ?2",
+	[CLOSE_COMMANDS] = "UPDATE command SET result = ?2 WHERE result IS NULL AND box = ?1",
+	[FORGET_CREDITS] = "UPDATE command SET micros = 0 WHERE result IS NULL AND box = ?1 AND account = ?2"
+			   " AND (?3 = '' OR order_number = ?3) AND micros > 0",
+	[GET_POSTING] = "SELECT key, from_book, to_book, micros, order_number FROM posting WHERE key = ?1",
+	[ADD_POSTING] = "INSERT INTO posting(key, from_book, to_book, micros, order_number) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[MOVE_BOOK] = "INSERT INTO book(name, micros) VALUES(?1, ?2)"
+		      " ON CONFLICT(name) DO UPDATE SET micros = micros + excluded.micros",
+	[GET_BOOK] = "SELECT micros FROM book WHERE name = ?1",
+};
+
+/* Each query names what breaks one of the rules of ops_check(). */
+static const struct {
+	const char *rule;
+	const char *sql;
+} rules[] = {
+	{"the balance is not the sum of the postings",
+	 "WITH moved(name, micros) AS (SELECT to_book, micros FROM posting UNION ALL"
+	 " SELECT from_book, -micros FROM posting),"
+	 " total(name, micros) AS (SELECT name, sum(micros) FROM moved GROUP BY name)"
+	 " SELECT coalesce(b.name, t.name) FROM book b FULL JOIN total t ON b.name = t.name"
+	 " WHERE coalesce(b.micros, 0) != coalesce(t.micros, 0)"},
+	{"the books do not add up to 0", "SELECT 'sum' FROM (SELECT sum(micros) AS total FROM book) WHERE total != 0"},
+	{"a held book is negative", "SELECT name FROM book WHERE name GLOB 'held:*' AND micros < 0"},
+	{"a customer's book belongs to no account",
+	 "SELECT name FROM book WHERE name GLOB 'customer:*' AND NOT EXISTS"
+	 " (SELECT 1 FROM account WHERE account.name = substr(book.name, 10))"},
+	{"a customer's book is below its limit",
+	 "SELECT b.name FROM account a JOIN book b ON b.name = 'customer:' || a.name"
+	 " WHERE b.micros < CASE a.kind WHEN 'bound' THEN -a.limit_micros ELSE 0 END"},
+	{"billed is not captured and written off",
+	 "SELECT number FROM orders WHERE state = 'done' AND billed_micros != captured_micros + written_off_micros"},
+	{"a held book without an open order",
+	 "SELECT name FROM book WHERE name GLOB 'held:*' AND micros != 0 AND name NOT IN"
+	 " (SELECT 'held:' || box || ':' || account FROM orders WHERE state IN ('sent', 'open'))"},
+};
+
+#endif
