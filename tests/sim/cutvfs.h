@@ -23,10 +23,7 @@ enum cut_damage {
 struct cutvfs; /* opaque; owned by whoever made it */
 
 /* Makes an empty disk and registers it with SQLite under `name` (copied), not as default. All chance comes from seed,
- * xRandomness included; the clock stands at a fixed Julian day. NULL when memory is short or the name is taken.
- * SQLite seeds its own generator (WAL salts, random()) from the default VFS, whichever a connection uses: for equal
- * bytes in equal worlds make this one the default with sqlite3_vfs_register(sqlite3_vfs_find(name), 1), then call
- * sqlite3_randomness(0, NULL). */
+ * xRandomness included; the clock stands at a fixed Julian day. NULL when memory is short or the name is taken. */
 struct cutvfs *cutvfs_new(const char *name, uint64_t seed);
 
 /* Unregisters and frees. No connection may be open. */
@@ -64,5 +61,9 @@ int64_t cutvfs_size(const struct cutvfs *disk, const char *path);
  * 0, -ENOENT, -ENOMEM, or -EIO while the power is off, begins to be, or operations fail. What is written to the file
  * becomes no more durable by it. */
 int cutvfs_rename(struct cutvfs *disk, const char *from, const char *to);
+
+/* Starts SQLite's own generator of random numbers from this disk's seed: it is one per process and takes its seed from
+ * the default VFS, which this disk becomes for that moment. Call it before a world opens its first database. */
+void cutvfs_pin_randomness(struct cutvfs *disk);
 
 #endif

@@ -546,17 +546,6 @@ END_TEST
 /* ---- determinism ---- */
 
 /* SQLite seeds its generator from the default VFS, so the world's must be that for a moment. */
-static void pin_randomness(const char *vfs_name)
-{
-	unsigned char first;
-	sqlite3_vfs *usual = sqlite3_vfs_find(NULL);
-
-	ck_assert_int_eq(sqlite3_vfs_register(vfs_of(vfs_name), 1), SQLITE_OK);
-	sqlite3_randomness(0, NULL);
-	sqlite3_randomness(1, &first);
-	ck_assert_int_eq(sqlite3_vfs_register(usual, 1), SQLITE_OK);
-}
-
 struct outcome {
 	uint64_t operations;
 	unsigned char *bytes[2];
@@ -568,7 +557,7 @@ static struct outcome world_outcome(uint64_t seed)
 	struct outcome outcome;
 	struct cutvfs *disk = cutvfs_new("disk", seed);
 
-	pin_randomness("disk");
+	cutvfs_pin_randomness(disk);
 	cutvfs_cut_at(disk, 140, CUT_GARBAGE);
 	(void)run_workload("disk", "NORMAL");
 	cutvfs_restore(disk);

@@ -1,0 +1,520 @@
+/* tests/sim/checker.c: see checker.h. */
+#include "checker.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "price.h"
+
+/* A door's contact settles, is told and handled; the checker looks with the same eyes only a moment later. */
+#define DOOR_GRACE_MS 200
+
+/* A session's begin is seen here when its record is durable: so much later at most than the heart began it. */
+#define DURABLE_GRACE_MS 10000
+
+void checker_violate(struct checker *c, int rule, const char *format, ...)
+{
+	va_list arguments;
+	if (c->rule != 0)
+		return;
+	c->rule = rule;
+	va_start(arguments, format);
+	vsnprintf(c->text, sizeof c->text, format, arguments);
+	va_end(arguments);
+}
+
+int checker_init(struct checker *c, const struct box_config *config)
+{
+	memset(c, 0, sizeof *c);
+	c->ended_orders = calloc(CHECKED_ORDERS, sizeof *c->ended_orders);
+	if (c->ended_orders == NULL)
+		return -ENOMEM;
+	c->outlet_count = config->outlet_count;
+	c->server_heard_ms = INT64_MIN / 2;
+	c->metering_door_open_since_ms = -1;
+	for (unsigned i = 0; i < config->outlet_count; i++) {
+		c->outlets[i].door_open_since_ms = -1;
+		c->outlets[i].bound_mwh = box_overdraft_bound_mwh(config, i);
+	}
+	return 0;
+}
+
+void checker_free(struct checker *c)
+{
+	free(c->ended_orders);
+	c->ended_orders = NULL;
+}
+
+static uint64_t name_hash(const char *name)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
+	return hash;
+}
+
+/* --- money, on its own path: price by 128-bit arithmetic of the compiler, line by line --- */
+
+__extension__ typedef __int128 wide;
+
+static int64_t line_micros(const struct fee_tariff *t, wide quantity, wide price, wide per)
+{
+	wide exact = quantity * price;
+	wide quantum = (wide)t->quantum_micros * per;
+	wide multiples = exact / quantum;
+	wide rest = exact % quantum;
+	if ((t->rounding == FEE_ROUND_UP && rest > 0) || (t->rounding == FEE_ROUND_HALF_UP && 2 * rest >= quantum))
+		multiples++;
+	return (int64_t)(multiples * t->quantum_micros);
+}
+
+static int64_t cost_micros(const struct grant *g, int64_t energy_mwh)
+{
+	if (g->kind == SESSION_SERVICE || energy_mwh == 0)
+		return 0;
+	return line_micros(&g->tariff, energy_mwh, g->tariff.energy_price_micros, FEE_MWH_PER_KWH) +
+	       line_micros(&g->tariff, energy_mwh, g->tariff.service_price_micros, FEE_MWH_PER_KWH) +
+	       line_micros(&g->tariff, 1, g->tariff.start_fee_micros, 1);
+}
+
+/* What a bound in energy is worth at most: its price, and a rounding of each line at each end. */
+static int64_t bound_micros(const struct grant *g, int64_t bound_mwh)
+{
+	wide price = (wide)g->tariff.energy_price_micros + g->tariff.service_price_micros;
+	return (int64_t)(price * bound_mwh / FEE_MWH_PER_KWH) + 1 + 4 * g->tariff.quantum_micros;
+}
+
+/* --- pools --- */
+
+static struct checked_pool *pool_of(struct checker *c, const char *account)
+{
+	struct checked_pool *free_pool = NULL;
+	for (size_t i = 0; i < OUTLETS_MAX; i++) {
+		if (strcmp(c->pools[i].account, account) == 0)
+			return &c->pools[i];
+		if (free_pool == NULL && c->pools[i].account[0] == '\0')
+			free_pool = &c->pools[i];
+	}
+	*free_pool = (struct checked_pool){0};
+	word_copy(free_pool->account, sizeof free_pool->account, account);
+	return free_pool;
+}
+
+static bool pool_in_use(const struct checker *c, const char *account)
+{
+	for (unsigned i = 0; i < c->outlet_count; i++) {
+		const struct checked_session *s = &c->outlets[i].session;
+		if (s->open && s->grant.kind == SESSION_CUSTOMER && strcmp(s->grant.account, account) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* --- records --- */
+
+static void check_register(struct checker *c, struct checked_outlet *o, const struct record *r,
+			   const struct plant *plant)
+{
+	if (!r->has_register || r->kind == RECORD_METER)
+		return;
+	int64_t moved = r->register_mwh - o->register_mwh;
+	int64_t truth = plant_true_uj(plant, (unsigned)r->outlet) / 3600000;
+	if (moved < 0)
+		checker_violate(
+			c, 4, "record %llu: register falls by %lld mWh", (unsigned long long)r->seq, (long long)-moved);
+	if (!(o->session.causes & CAUSE_METER) && r->register_mwh > truth)
+		checker_violate(c,
+				4,
+				"record %llu: register %lld is above the truth %lld",
+				(unsigned long long)r->seq,
+				(long long)r->register_mwh,
+				(long long)truth);
+	if (!o->session.open || !o->session.started)
+		o->outside_mwh += moved;
+	o->register_mwh = r->register_mwh;
+}
+
+static void check_authorized(struct checker *c, struct checked_outlet *o, const struct record *r, int64_t now_ms)
+{
+	struct checked_session *s = &o->session;
+	if (s->open)
+		checker_violate(c, 3, "session %s begins before %s has ended", r->order, s->order);
+	for (size_t i = 0; i < c->ended_count; i++) {
+		if (c->ended_orders[i] == name_hash(r->order))
+			checker_violate(c, 6, "session %s begins again after its end", r->order);
+	}
+	unsigned causes = s->causes & (CAUSE_BREAKER | CAUSE_METER | CAUSE_TAMPER | CAUSE_DISK);
+	*s = (struct checked_session){
+		.open = true, .grant = r->u.authorized, .authorized_ms = now_ms, .causes = causes};
+	memcpy(s->order, r->order, sizeof s->order);
+	c->sessions++;
+	if (s->grant.kind == SESSION_SERVICE)
+		return;
+	o->pulses_allowed++;
+	pool_of(c, s->grant.account)->granted_micros += s->grant.credit_micros;
+}
+
+static void check_end_energy(struct checker *c, struct checked_outlet *o, const struct record *r,
+			     const struct plant *plant)
+{
+	const struct receipt *receipt = &r->u.ended;
+	const struct checked_session *s = &o->session;
+	int64_t energy = s->started ? o->register_mwh - s->start_mwh : 0;
+	if (receipt->energy_mwh != energy)
+		checker_violate(c,
+				4,
+				"session %s: receipt has %lld mWh, the registers differ by %lld",
+				r->order,
+				(long long)receipt->energy_mwh,
+				(long long)energy);
+	if (s->grant.kind == SESSION_SERVICE)
+		o->service_mwh += energy;
+	else
+		o->billed_mwh += energy;
+	if (o->billed_mwh + o->service_mwh + o->outside_mwh != o->register_mwh)
+		checker_violate(c,
+				4,
+				"outlet %d: billed %lld + service %lld + outside %lld != register %lld",
+				r->outlet,
+				(long long)o->billed_mwh,
+				(long long)o->service_mwh,
+				(long long)o->outside_mwh,
+				(long long)o->register_mwh);
+	int64_t truth = plant_true_uj(plant, (unsigned)r->outlet) / 3600000;
+	int64_t step = o->bound_mwh;
+	bool calm = !(s->causes & (CAUSE_METER | CAUSE_BREAKER));
+	if (receipt->settled && s->started && calm && truth - o->register_mwh > step)
+		checker_violate(c,
+				4,
+				"session %s: settled at %lld, the meter had counted %lld",
+				r->order,
+				(long long)o->register_mwh,
+				(long long)truth);
+}
+
+/* What was left of the credit, in energy, when the session ended: no more than a step, and in a shared pool no more
+ * than what all that share it keep back. */
+static void check_cut_off(struct checker *c, struct checked_outlet *o, const struct record *r,
+			  const struct checked_pool *pool, int64_t cost)
+{
+	const struct checked_session *s = &o->session;
+	int64_t left_micros = pool->granted_micros - pool->spent_micros - pool->waived_micros - cost;
+	for (unsigned i = 0; i < c->outlet_count; i++) {
+		const struct checked_outlet *other = &c->outlets[i];
+		if (other == o || !other->session.open || strcmp(other->session.grant.account, s->grant.account) != 0)
+			continue;
+		/* The other's cost so far is known by its last record only: what it used since may be all of the rest. */
+		return;
+	}
+	int64_t energy = r->u.ended.energy_mwh;
+	int64_t allowed = cost_micros(&s->grant, energy + o->bound_mwh + 1) - cost_micros(&s->grant, energy);
+	/* Sessions that shared the pool and have ended kept their bounds back, and so did this one, beside its step. */
+	if (pool->bound_micros > 0)
+		allowed = pool->bound_micros + 2 * bound_micros(&s->grant, o->bound_mwh);
+	if (left_micros > allowed)
+		checker_violate(c,
+				8,
+				"session %s: %s with %lld micros left",
+				r->order,
+				word_name(&end_reason_words, r->u.ended.reason),
+				(long long)left_micros);
+}
+
+static void check_money(struct checker *c, struct checked_outlet *o, const struct record *r)
+{
+	const struct checked_session *s = &o->session;
+	const struct receipt *receipt = &r->u.ended;
+	if (s->grant.kind == SESSION_SERVICE)
+		return;
+	struct checked_pool *pool = pool_of(c, s->grant.account);
+	int64_t cost = cost_micros(&s->grant, receipt->energy_mwh);
+	int64_t expected = end_reason_is_ours(receipt->reason) ? 0 : cost;
+	if (receipt->amount_micros != expected)
+		checker_violate(c,
+				4,
+				"session %s: charged %lld micros, the tariff says %lld",
+				r->order,
+				(long long)receipt->amount_micros,
+				(long long)expected);
+	int64_t bound = bound_micros(&s->grant, o->bound_mwh);
+	int64_t left = pool->granted_micros - pool->spent_micros;
+	bool calm = !(s->causes & (CAUSE_BREAKER | CAUSE_METER));
+	int64_t within = receipt->energy_mwh - o->bound_mwh;
+	if (calm && within > 0 && cost_micros(&s->grant, within) > left + pool->bound_micros)
+		checker_violate(c,
+				7,
+				"session %s: cost %lld micros, credit %lld, bound %lld",
+				r->order,
+				(long long)cost,
+				(long long)left,
+				(long long)(bound + pool->bound_micros));
+	if (receipt->reason == END_CREDIT_EXHAUSTED)
+		check_cut_off(c, o, r, pool, cost);
+	pool->spent_micros += expected;
+	pool->waived_micros += cost - expected;
+	pool->bound_micros += bound;
+}
+
+/* Every reason needs something in the world that explains it. */
+static void check_reason(struct checker *c, struct checked_outlet *o, const struct record *r, int64_t now_ms)
+{
+	static const unsigned needed[END_REASON_COUNT] = {
+		[END_CUSTOMER] = CAUSE_STOP,
+		[END_SERVER] = CAUSE_STOP,
+		[END_OPERATOR] = CAUSE_STOP,
+		[END_TECHNICIAN] = CAUSE_STOP,
+		[END_DOOR] = CAUSE_DOOR,
+		[END_TAMPER] = CAUSE_TAMPER,
+		[END_TRIPPED] = CAUSE_BREAKER,
+		[END_BREAKER_FAULT] = CAUSE_BREAKER,
+		[END_METER_SILENT] = CAUSE_METER,
+		[END_METER_IMPLAUSIBLE] = CAUSE_METER,
+		[END_METER_REPLACED] = CAUSE_METER,
+		[END_STORAGE] = CAUSE_DISK,
+		[END_POWER_LOST] = CAUSE_POWER,
+	};
+	const struct checked_session *s = &o->session;
+	enum end_reason reason = r->u.ended.reason;
+	const struct grant *g = &s->grant;
+	int64_t energy = r->u.ended.energy_mwh;
+	bool explained = (s->causes & needed[reason]) != 0;
+	if (reason == END_CREDIT_EXHAUSTED)
+		explained = g->mode == FEE_LOCAL;
+	else if (reason == END_LEASE_EXPIRED)
+		explained = g->mode == FEE_REMOTE;
+	else if (reason == END_NOT_STARTED)
+		explained = (s->causes & (CAUSE_POWER | CAUSE_DISK)) ||
+			    now_ms - s->authorized_ms >= g->hold_ms - DURABLE_GRACE_MS;
+	else if (reason == END_LIMIT_ENERGY)
+		explained = g->limit_mwh > 0 && energy + o->bound_mwh >= g->limit_mwh;
+	else if (reason == END_LIMIT_AMOUNT)
+		explained = g->limit_micros > 0 && cost_micros(g, energy + o->bound_mwh) >= g->limit_micros;
+	else if (reason == END_LIMIT_TIME)
+		explained = g->limit_ms > 0 && r->u.ended.energised_ms >= g->limit_ms;
+	if (!explained)
+		checker_violate(c,
+				8,
+				"session %s ended: %s, but nothing in the world explains it",
+				r->order,
+				word_name(&end_reason_words, reason));
+}
+
+static void check_ended(struct checker *c, struct checked_outlet *o, const struct record *r, const struct plant *plant,
+			int64_t now_ms)
+{
+	struct checked_session *s = &o->session;
+	if (!s->open || strcmp(s->order, r->order) != 0) {
+		checker_violate(c, 3, "session %s ends, but it is not open", r->order);
+		return;
+	}
+	check_end_energy(c, o, r, plant);
+	check_money(c, o, r);
+	check_reason(c, o, r, now_ms);
+	s->open = false;
+	s->closable = false;
+	c->ends++;
+	if (c->ended_count < CHECKED_ORDERS)
+		c->ended_orders[c->ended_count++] = name_hash(r->order);
+	if (s->grant.kind == SESSION_CUSTOMER && !pool_in_use(c, s->grant.account))
+		*pool_of(c, s->grant.account) = (struct checked_pool){0};
+}
+
+/* Whether the hash stands in a ring of CHECKED_COMMANDS; if not, it does afterwards. */
+static bool seen_before(uint64_t *ring, size_t *count, uint64_t hash)
+{
+	size_t kept = *count < CHECKED_COMMANDS ? *count : CHECKED_COMMANDS;
+	for (size_t i = 0; i < kept; i++) {
+		if (ring[i] == hash)
+			return true;
+	}
+	ring[(*count)++ % CHECKED_COMMANDS] = hash;
+	return false;
+}
+
+static void check_command(struct checker *c, const struct record *r)
+{
+	bool again = r->u.command.type == COMMAND_STOP || r->u.command.type == COMMAND_POWER_OFF;
+	if (r->u.command.outcome != COMMAND_DONE || r->u.command.seq == 0 || again)
+		return;
+	if (seen_before(c->done_commands, &c->done_count, name_hash(r->u.command.id)))
+		checker_violate(c, 6, "command %s was done twice", r->u.command.id);
+}
+
+static void check_meter(struct checked_outlet *o, const struct record *r)
+{
+	o->register_mwh = r->register_mwh;
+	o->outside_mwh = r->register_mwh;
+	o->billed_mwh = 0;
+	o->service_mwh = 0;
+}
+
+static void check_outlet_record(struct checker *c, const struct record *r, const struct plant *plant, int64_t now_ms)
+{
+	struct checked_outlet *o = &c->outlets[r->outlet];
+	struct checked_session *s = &o->session;
+	bool fits = s->open && strcmp(s->order, r->order) == 0;
+	check_register(c, o, r, plant);
+	switch (r->kind) {
+	case RECORD_METER:
+		check_meter(o, r);
+		break;
+	case RECORD_AUTHORIZED:
+		check_authorized(c, o, r, now_ms);
+		break;
+	case RECORD_STARTED:
+		if (!fits || s->started)
+			checker_violate(c, 1, "session %s starts, but it is not waiting for that", r->order);
+		s->started = true;
+		s->closable = true;
+		s->start_mwh = r->register_mwh;
+		break;
+	case RECORD_RESUMED:
+		s->closable = true;
+		break;
+	case RECORD_PAUSED:
+	case RECORD_STOPPING:
+		s->closable = false;
+		break;
+	case RECORD_CREDIT:
+		pool_of(c, s->grant.account)->granted_micros += r->u.credit.credit_micros;
+		break;
+	case RECORD_ENDED:
+		check_ended(c, o, r, plant, now_ms);
+		break;
+	case RECORD_MARK:
+	case RECORD_AVAILABLE:
+	case RECORD_BOOT:
+	case RECORD_RESERVED:
+	case RECORD_RELEASED:
+	case RECORD_FAULT:
+	case RECORD_CLEARED:
+	case RECORD_SERVICE_MODE:
+	case RECORD_ALARM:
+	case RECORD_COMMAND:
+	case RECORD_KIND_COUNT:
+		break;
+	}
+}
+
+void checker_record(struct checker *c, const struct record *r, const struct box_config *config,
+		    const struct plant *plant, int64_t now_ms)
+{
+	(void)config;
+	if (r->seq != c->seq + 1)
+		checker_violate(
+			c, 5, "record %llu follows %llu", (unsigned long long)r->seq, (unsigned long long)c->seq);
+	c->seq = r->seq;
+	c->records++;
+	if (r->outlet != RECORD_NO_OUTLET)
+		check_outlet_record(c, r, plant, now_ms);
+	if (r->kind == RECORD_COMMAND)
+		check_command(c, r);
+}
+
+void checker_new_ledger(struct checker *c)
+{
+	c->seq = 0;
+	for (unsigned i = 0; i < c->outlet_count; i++) {
+		struct checked_outlet *o = &c->outlets[i];
+		if (o->session.open) {
+			c->ends++; /* the server closes it, as ledger_lost */
+			if (c->ended_count < CHECKED_ORDERS)
+				c->ended_orders[c->ended_count++] = name_hash(o->session.order);
+		}
+		o->session = (struct checked_session){.causes = o->session.causes};
+		o->register_mwh = o->outside_mwh = o->billed_mwh = o->service_mwh = 0;
+	}
+	memset(c->pools, 0, sizeof c->pools);
+}
+
+/* --- what the ports and the plant do --- */
+
+void checker_breaker(struct checker *c, unsigned outlet, bool close, int64_t now_ms)
+{
+	const struct checked_outlet *o = &c->outlets[outlet];
+	if (!close)
+		return;
+	if (!o->session.open || !o->session.closable)
+		checker_violate(c, 1, "outlet %u closes without a started, durable session", outlet);
+	if (o->door_open_since_ms >= 0 && now_ms - o->door_open_since_ms > DOOR_GRACE_MS)
+		checker_violate(c, 1, "outlet %u closes although its door is open", outlet);
+	if (c->metering_door_open_since_ms >= 0 && now_ms - c->metering_door_open_since_ms > DOOR_GRACE_MS)
+		checker_violate(c, 1, "outlet %u closes although the metering box is open", outlet);
+}
+
+void checker_pulse(struct checker *c, int outlet)
+{
+	if (outlet == RECORD_NO_OUTLET) {
+		if (++c->metering_pulses > c->metering_pulses_allowed)
+			checker_violate(c, 6, "the metering box is unlocked more often than allowed");
+		return;
+	}
+	struct checked_outlet *o = &c->outlets[outlet];
+	if (++o->pulses > o->pulses_allowed)
+		checker_violate(c, 6, "outlet %d is unlocked more often than commands allow", outlet);
+}
+
+void checker_unlock(struct checker *c, int outlet, const char *id)
+{
+	if (seen_before(c->unlocks, &c->unlock_count, name_hash(id)))
+		return;
+	if (outlet == RECORD_NO_OUTLET)
+		c->metering_pulses_allowed++;
+	else if ((unsigned)outlet < c->outlet_count)
+		c->outlets[outlet].pulses_allowed++;
+}
+
+void checker_cause(struct checker *c, int outlet, unsigned causes)
+{
+	for (unsigned i = 0; i < c->outlet_count; i++) {
+		if (outlet == RECORD_NO_OUTLET || (unsigned)outlet == i)
+			c->outlets[i].session.causes |= causes;
+	}
+}
+
+static void note_door(int64_t *open_since_ms, bool shut, int64_t now_ms)
+{
+	if (shut)
+		*open_since_ms = -1;
+	else if (*open_since_ms < 0)
+		*open_since_ms = now_ms;
+}
+
+static void check_outlet_step(struct checker *c, const struct box_config *config, const struct plant *plant,
+			      const enum outlet_state *states, unsigned i, int64_t now_ms)
+{
+	struct checked_outlet *o = &c->outlets[i];
+	bool driven = plant_driven(plant, i);
+	if (config->outlets[i].door_fitted)
+		note_door(&o->door_open_since_ms, plant_door(plant, (int)i), now_ms);
+	if (driven && (!o->session.open || !o->session.started))
+		checker_violate(c, 1, "outlet %u is closed outside of a started session", i);
+	if (plant_longest_coil_ms(plant, (int)i) > config->outlets[i].lock_pulse_ms)
+		checker_violate(c, 9, "the lock of outlet %u was on for too long", i);
+	if (states == NULL || !driven)
+		return;
+	if (states[i] != OUTLET_SUPPLYING)
+		checker_violate(c,
+				2,
+				"outlet %u is %s, and its breaker is still commanded closed",
+				i,
+				word_name(&outlet_state_words, states[i]));
+	if (o->door_open_since_ms >= 0 && now_ms - o->door_open_since_ms > DOOR_GRACE_MS)
+		checker_violate(c, 2, "outlet %u supplies with its door open", i);
+	if (c->metering_door_open_since_ms >= 0 && now_ms - c->metering_door_open_since_ms > DOOR_GRACE_MS)
+		checker_violate(c, 2, "outlet %u supplies with the metering box open", i);
+}
+
+void checker_step(struct checker *c, const struct box_config *config, const struct plant *plant,
+		  const enum outlet_state *states, int64_t now_ms)
+{
+	if (config->metering_door_fitted)
+		note_door(&c->metering_door_open_since_ms, plant_door(plant, PLANT_METERING_BOX), now_ms);
+	if (plant_longest_coil_ms(plant, PLANT_METERING_BOX) > config->metering_lock_pulse_ms)
+		checker_violate(c, 9, "the metering box's lock was on for too long");
+	for (unsigned i = 0; i < c->outlet_count; i++)
+		check_outlet_step(c, config, plant, states, i, now_ms);
+}

@@ -1,0 +1,109 @@
+/* tests/sim/checker.h: what must always hold (behaviour.md, rules 1 to 8 and 9), judged from outside.
+ *
+ * The checker believes durable records, what the ports did, and the plant's truth. It shares no logic with the heart:
+ * sums, phases and prices are its own. */
+#ifndef CHECKER_H
+#define CHECKER_H
+
+#include "box.h"
+#include "plant.h"
+#include "record.h"
+
+/* Why a session may end or pause, as the world knows it; bits of a set. */
+enum cause {
+	CAUSE_STOP = 1 << 0, /* a stop or power_off, or taking out of service, was delivered */
+	CAUSE_POWER = 1 << 1, /* the board died */
+	CAUSE_DOOR = 1 << 2,
+	CAUSE_TAMPER = 1 << 3,
+	CAUSE_BREAKER = 1 << 4, /* a breaker fault was put in */
+	CAUSE_METER = 1 << 5, /* a meter fault was put in */
+	CAUSE_DISK = 1 << 6,
+	CAUSE_SERVER_SILENT = 1 << 7,
+};
+
+struct checked_session {
+	char order[ORDER_SIZE];
+	bool open;
+	bool started;
+	bool closable; /* the durable records say that the breaker may be closed */
+	struct grant grant;
+	int64_t start_mwh;
+	int64_t authorized_ms;
+	unsigned causes;
+};
+
+struct checked_outlet {
+	struct checked_session session;
+	int64_t register_mwh; /* of the last durable record */
+	int64_t outside_mwh;
+	int64_t billed_mwh;
+	int64_t service_mwh;
+	int64_t door_open_since_ms; /* world time; -1 when shut */
+	int64_t bound_mwh;
+	uint64_t pulses; /* of the lock */
+	uint64_t pulses_allowed; /* by durable records */
+};
+
+struct checked_pool {
+	char account[ACCOUNT_SIZE];
+	int64_t granted_micros;
+	int64_t spent_micros;
+	int64_t waived_micros; /* by sessions that ended through a fault of ours: it was gone while they were open */
+	int64_t bound_micros; /* what the overdraft bounds of its ended sessions are worth */
+};
+
+#define CHECKED_COMMANDS 4096
+#define CHECKED_ORDERS 65536
+
+struct checker {
+	struct checked_outlet outlets[OUTLETS_MAX];
+	struct checked_pool pools[OUTLETS_MAX];
+	unsigned outlet_count;
+	uint64_t seq; /* of the last durable record in the present ledger */
+	uint32_t boot;
+	uint64_t sessions;
+	uint64_t ends;
+	uint64_t records;
+	uint64_t unlocks[CHECKED_COMMANDS]; /* hashes of unlock commands' ids, in a ring */
+	size_t unlock_count;
+	uint64_t done_commands[CHECKED_COMMANDS]; /* hashes of the ids, in a ring */
+	size_t done_count;
+	uint64_t *ended_orders; /* hashes, CHECKED_ORDERS of them, owned */
+	size_t ended_count;
+	int64_t server_heard_ms; /* world time of the last word from the server that reached the box */
+	int64_t metering_door_open_since_ms;
+	uint64_t metering_pulses;
+	uint64_t metering_pulses_allowed;
+	/* the verdict: the first violation stands */
+	int rule; /* 0: none */
+	char text[240];
+};
+
+/* Begins. 0 or -ENOMEM. config gives the bounds. */
+int checker_init(struct checker *c, const struct box_config *config);
+void checker_free(struct checker *c);
+
+/* A record has become durable, at world time now_ms, with the plant as it is now. */
+void checker_record(struct checker *c, const struct record *record, const struct box_config *config,
+		    const struct plant *plant, int64_t now_ms);
+
+/* The box has a new ledger because the old one was damaged: its open sessions are the server's to close. */
+void checker_new_ledger(struct checker *c);
+
+void checker_breaker(struct checker *c, unsigned outlet, bool close, int64_t now_ms);
+void checker_pulse(struct checker *c, int outlet);
+
+/* An unlock command reaches the box: its lock may be pulsed once for it, however often it comes. */
+void checker_unlock(struct checker *c, int outlet, const char *id);
+
+/* Marks a cause for one outlet's session, or for all (RECORD_NO_OUTLET). */
+void checker_cause(struct checker *c, int outlet, unsigned causes);
+
+/* After every step: breakers, doors and coils as the plant has them. states: the heart's, NULL while it is dead. */
+void checker_step(struct checker *c, const struct box_config *config, const struct plant *plant,
+		  const enum outlet_state *states, int64_t now_ms);
+
+/* Notes a violation, unless there is one already. */
+void checker_violate(struct checker *c, int rule, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif
