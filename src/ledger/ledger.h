@@ -31,7 +31,7 @@ struct ledger_options {
 };
 
 /* Opens the ledger, or makes a new one where no file is. Fills *image with what its records add up to.
- * 0; -EBADMSG when the file is damaged (then ledger_set_aside() and open again), -ENOSPC, -EROFS, -EIO, -ENOMEM,
+ * 0; -EPROTO when a newer program wrote it; -EBADMSG when the file is damaged (then ledger_set_aside() and open again), -ENOSPC, -EROFS, -EIO, -ENOMEM,
  * -EBUSY when another program has it open. *error says more. */
 int ledger_open(const struct ledger_options *options, struct ledger **ledger, struct box_image *image,
 		struct ledger_error *error);

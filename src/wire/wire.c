@@ -180,7 +180,7 @@ static bool read_record_object(const cJSON *object, struct record *record, struc
 		return false;
 	if (!is_hexadecimal(link->ledger, sizeof link->ledger) || !is_hexadecimal(link->prev, sizeof link->prev))
 		return wire_fail(error, "ledger must have 32 and prev 64 hexadecimal digits");
-	record->has_register = cJSON_HasObjectItem(object, "register_mwh");
+	record->has_register = cJSON_GetObjectItemCaseSensitive(object, "register_mwh") != NULL;
 	if (record->has_register && !fields_read(register_field, object, record, error))
 		return false;
 	const char *fault = record_fault(record);

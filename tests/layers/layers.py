@@ -46,6 +46,7 @@ ROOMS = {
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
+    "tests/fuzz": Room(("src/wire",), TESTS | {"dirent.h"}),
     "tests/unit": Room(("tests/sim",), TESTS),
 }
 

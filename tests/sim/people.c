@@ -204,7 +204,7 @@ static void pressing_start(struct world *w, struct customer *c)
 		c->phase = CUSTOMER_COLLECTS;
 	} else if (plant_energised(w->plant, c->outlet)) {
 		c->phase = CUSTOMER_SUPPLIED;
-		c->leaves_ms = w->now_ms + soon(w, 3 * MINUTE_MS, 90 * MINUTE_MS);
+		c->leaves_ms = w->now_ms + (w->options.scripted ? MINUTE_MS : soon(w, 3 * MINUTE_MS, 90 * MINUTE_MS));
 		c->tops_up_ms = chance_happens(&w->chance, 300) ? w->now_ms + soon(w, 5000, 10 * MINUTE_MS) : 0;
 	} else if (w->now_ms >= c->leaves_ms) {
 		send_command(w, c, COMMAND_STOP);

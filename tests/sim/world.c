@@ -11,6 +11,9 @@
 /* After the busy part everything must have come to rest within this time. */
 #define REST_MS INT64_C(14400000)
 
+/* Steps without time going on: more than that many are a busy loop. */
+#define STANDSTILL_MAX 10000
+
 static const char *const fault_names[WORLD_FAULT_COUNT] = {
 	"power",
 	"crash",
@@ -42,7 +45,8 @@ struct moment world_moment(const struct world *w)
 
 bool world_is_busy(const struct world *w)
 {
-	return w->now_ms < w->busy_until_ms;
+	bool script_played = w->options.scripted && w->customers[0].orders > 0;
+	return w->now_ms < w->busy_until_ms && !script_played;
 }
 
 /* --- what happened, for people and for comparing two runs --- */
@@ -287,8 +291,10 @@ static void step(struct world *w)
 	int64_t change = plant_next_change(w->plant);
 	int64_t next = planned < wake ? planned : wake;
 	next = change < next ? change : next;
-	if (next - w->now_ms > 0)
-		w->now_ms = next;
+	w->standstill = next > w->now_ms ? 0 : w->standstill + 1;
+	if (w->standstill > STANDSTILL_MAX)
+		checker_violate(&w->checker, 10, "a busy loop: %d steps in the same millisecond", STANDSTILL_MAX);
+	w->now_ms = next > w->now_ms ? next : w->now_ms;
 	w->result->steps++;
 	plant_advance(w->plant, w->now_ms);
 	board_inputs(w);

@@ -60,6 +60,7 @@ struct world {
 	struct chance box_chance; /* what the box's own random port gives */
 	int64_t now_ms;
 	int64_t busy_until_ms;
+	int standstill; /* steps since time last went on */
 	struct happening *happenings[HAPPENINGS_MAX]; /* a heap by at_ms, order */
 	size_t happening_count;
 	uint64_t happening_order;
