@@ -892,6 +892,16 @@ START_TEST(a_released_outlet_is_for_all)
 }
 END_TEST
 
+static struct record fault_record(struct sample *s, struct box_image *image, enum outlet_fault fault)
+{
+	struct record r;
+
+	sample_follow(s, image, RECORD_FAULT, 0, -1, &r);
+	r.u.fault.fault = fault;
+	return r;
+}
+
+/* The same one again and a lesser one are refused; a graver one takes its place. */
 START_TEST(a_fault_stays_until_cleared)
 {
 	struct sample s = {17};
@@ -899,11 +909,16 @@ START_TEST(a_fault_stays_until_cleared)
 	struct record r;
 
 	commission(&image, &s);
-	sample_follow(&s, &image, RECORD_FAULT, 0, -1, &r);
+	r = fault_record(&s, &image, FAULT_TAMPER);
 	must_apply(&image, &r);
-	ck_assert_int_eq(image.outlets[0].fault, r.u.fault.fault);
-	sample_follow(&s, &image, RECORD_FAULT, 0, -1, &r);
+	r = fault_record(&s, &image, FAULT_TAMPER);
 	must_not_apply(&image, &r);
+	r = fault_record(&s, &image, FAULT_WILL_NOT_CLOSE);
+	must_not_apply(&image, &r);
+	ck_assert_int_eq(image.outlets[0].fault, FAULT_TAMPER);
+	r = fault_record(&s, &image, FAULT_WELDED);
+	must_apply(&image, &r);
+	ck_assert_int_eq(image.outlets[0].fault, FAULT_WELDED);
 	ck_assert_int_eq(image.outlets[1].fault, FAULT_NONE);
 	step(&image, &s, RECORD_CLEARED, -1);
 	ck_assert_int_eq(image.outlets[0].fault, FAULT_NONE);
