@@ -21,4 +21,9 @@ struct moment {
 	enum time_quality quality;
 };
 
+static inline int64_t moment_earlier(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 #endif

@@ -53,12 +53,6 @@ const struct outlet_config *box_outlet_config(const struct box *box, const struc
 
 /* --- records --- */
 
-static bool names_session(enum record_kind kind)
-{
-	return kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED || kind == RECORD_MARK ||
-	       kind == RECORD_CREDIT || kind == RECORD_STOPPING || kind == RECORD_ENDED || kind == RECORD_AVAILABLE;
-}
-
 static bool shows_register(enum record_kind kind)
 {
 	return kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED || kind == RECORD_MARK ||
@@ -77,7 +71,7 @@ struct record box_record(const struct box *box, enum record_kind kind, int outle
 		return r;
 	const struct outlet *o = &box->outlets[outlet];
 	const struct outlet_image *image = &box->image.outlets[outlet];
-	if (names_session(kind))
+	if (record_is_of_session(kind))
 		memcpy(r.order, image->session.grant.order, sizeof r.order);
 	if (shows_register(kind) && o->has_reading && strcmp(o->reading.serial, image->serial) == 0) {
 		r.has_register = true;
@@ -278,14 +272,12 @@ void box_on_deadline(struct box *box, struct moment now)
 int64_t box_next_deadline(const struct box *box)
 {
 	int64_t next = uplink_deadline(&box->uplink);
-	int64_t door = debounce_deadline(&box->metering_door);
-	next = door < next ? door : next;
+	next = moment_earlier(next, debounce_deadline(&box->metering_door));
 	if (box->metering_pulse_after_seq != 0 && box->durable_seq >= box->metering_pulse_after_seq &&
 	    lock_ready_at(&box->metering_lock) < next)
 		next = lock_ready_at(&box->metering_lock);
 	for (unsigned i = 0; i < box->config.outlet_count; i++) {
-		int64_t outlet = outlet_deadline(box, &box->outlets[i]);
-		next = outlet < next ? outlet : next;
+		next = moment_earlier(next, outlet_deadline(box, &box->outlets[i]));
 	}
 	return next;
 }

@@ -503,11 +503,6 @@ void outlet_init(struct box *box, struct outlet *o)
 		supply_interrupted(box, o);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int64_t state_deadline(const struct box *box, const struct outlet *o)
 {
 	switch (o->state) {
@@ -517,7 +512,7 @@ static int64_t state_deadline(const struct box *box, const struct outlet *o)
 		/* A meter that falls silent makes a ready outlet unready. */
 		return o->boot_pending ? box->boot_ms + box->config.boot_wait_ms :
 		       o->has_reading && box->now.mono_ms < o->answered_ms + box->config.meter_late_ms ?
-					 earlier(o->deadline_ms, o->answered_ms + box->config.meter_late_ms) :
+					 moment_earlier(o->deadline_ms, o->answered_ms + box->config.meter_late_ms) :
 					 o->deadline_ms;
 	case OUTLET_SUPPLYING:
 		return supply_deadline(box, o);
@@ -539,12 +534,12 @@ static int64_t state_deadline(const struct box *box, const struct outlet *o)
 int64_t outlet_deadline(const struct box *box, const struct outlet *o)
 {
 	int64_t next = state_deadline(box, o);
-	next = earlier(next, breaker_deadline(&o->breaker));
-	next = earlier(next, debounce_deadline(&o->door));
-	next = earlier(next, debounce_deadline(&o->contact));
+	next = moment_earlier(next, breaker_deadline(&o->breaker));
+	next = moment_earlier(next, debounce_deadline(&o->door));
+	next = moment_earlier(next, debounce_deadline(&o->contact));
 	if (o->pulse_after_seq != 0 && box->durable_seq >= o->pulse_after_seq)
-		next = earlier(next, lock_ready_at(&o->lock));
+		next = moment_earlier(next, lock_ready_at(&o->lock));
 	if (!o->silent_told)
-		next = earlier(next, o->answered_ms + box->config.meter_silent_ms);
+		next = moment_earlier(next, o->answered_ms + box->config.meter_silent_ms);
 	return next;
 }

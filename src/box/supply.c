@@ -11,11 +11,6 @@ static const struct session_image *session_of(const struct box *box, const struc
 	return &box->image.outlets[o->index].session;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* --- the breaker --- */
 
 static void drive(struct box *box, struct outlet *o, bool close)
@@ -273,12 +268,12 @@ int64_t supply_deadline(const struct box *box, const struct outlet *o)
 		return o->answered_ms + box->config.meter_late_ms;
 	int64_t target = register_at(box, o, energy_target(box, &scratch, &ignored));
 	int64_t next = o->answered_ms + box->config.meter_silent_ms;
-	next = earlier(next, worst_case_deadline(box, o, target));
-	next = earlier(next, time_deadline(box, o));
-	next = earlier(next, lease_deadline(box, o));
+	next = moment_earlier(next, worst_case_deadline(box, o, target));
+	next = moment_earlier(next, time_deadline(box, o));
+	next = moment_earlier(next, lease_deadline(box, o));
 	if (target != INT64_MAX)
-		next = earlier(next, fee_predictor_reach_ms(&o->predictor, target));
-	return earlier(next, o->mark_ms);
+		next = moment_earlier(next, fee_predictor_reach_ms(&o->predictor, target));
+	return moment_earlier(next, o->mark_ms);
 }
 
 /* Below this much time a customer is warned. */

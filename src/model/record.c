@@ -200,7 +200,7 @@ static const char *session_record_fault(const struct record *r)
 	return "kind is not a session's";
 }
 
-static bool is_session_kind(enum record_kind kind)
+bool record_is_of_session(enum record_kind kind)
 {
 	return kind == RECORD_AUTHORIZED || kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED ||
 	       kind == RECORD_MARK || kind == RECORD_CREDIT || kind == RECORD_STOPPING || kind == RECORD_ENDED ||
@@ -278,7 +278,7 @@ const char *record_fault(const struct record *r)
 		return "seq and mono_ms must be below 2^53";
 	if (r->has_register && (r->outlet == RECORD_NO_OUTLET || !energy_fits(r->register_mwh)))
 		return "register_mwh must be 0 to 10^15, and belongs to an outlet";
-	if (!is_session_kind(r->kind))
+	if (!record_is_of_session(r->kind))
 		return text_fits(r->order, sizeof r->order) ? other_record_fault(r) : "order is not printable";
 	if (!word_is_printable(r->order, sizeof r->order))
 		return "order must be 1 to 40 printable characters";

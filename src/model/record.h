@@ -193,6 +193,9 @@ bool word_is_printable(const char *word, size_t size);
 /* Copies src into a fixed-size field, cutting what does not fit. */
 void word_copy(char *dest, size_t size, const char *src);
 
+/* Whether records of this kind name a session by its order. */
+bool record_is_of_session(enum record_kind kind);
+
 /* NULL for a grant whose fields are within their limits, else a sentence that names the field. */
 const char *grant_fault(const struct grant *grant);
 
