@@ -1,4 +1,4 @@
-/* tests/sim/people.c: customers with habits, and the technician. */
+/* tests/sim/people.c: customers with habits, the technician, the operator. */
 #include <stdio.h>
 #include <string.h>
 
@@ -94,7 +94,8 @@ static void order(struct world *w, struct customer *c)
 	word_copy(o.box, sizeof o.box, WORLD_BOX);
 	o.outlet = (int)c->outlet;
 	choose_grant(w, c, &o.grant);
-	if (state_of(w, c->outlet) != OUTLET_AVAILABLE)
+	enum outlet_state state = state_of(w, c->outlet);
+	if (state != OUTLET_AVAILABLE && state != OUTLET_RESERVED)
 		return;
 	if (ops_create_order(w->ops, &o, world_wall(w), &error) < 0) {
 		world_trace(w, "%s cannot order: %s", c->account, error.text);
@@ -309,10 +310,107 @@ static void technician_turn(struct world *w, const struct happening *h)
 	next->value = h->value + 1;
 }
 
-/* --- both --- */
+/* --- the operator: reserves, takes out of service, lets a technician into the metering box --- */
+
+enum operator_act {
+	OPERATOR_CHOOSES,
+	OPERATOR_PUTS_BACK, /* an outlet into service */
+	OPERATOR_WATCHES_DOOR, /* the metering box was unlocked: somebody goes in */
+	OPERATOR_SHUTS_DOOR,
+};
+
+static void operate(struct world *w, unsigned outlet, struct command *command)
+{
+	struct ops_error error;
+	command->outlet = command->type == COMMAND_UNLOCK ? RECORD_NO_OUTLET : (int)outlet;
+	word_copy(command->box, sizeof command->box, WORLD_BOX);
+	if (ops_send(w->ops, command, world_wall(w), &error) < 0)
+		world_trace(w, "operator: %s", error.text);
+	link_push(w);
+}
+
+static void plan_operator(struct world *w, enum operator_act act, unsigned outlet, int64_t in_ms)
+{
+	struct happening *h = world_plan(w, HAPPENS_OPERATOR, in_ms);
+	h->value = act;
+	h->number = (int)outlet;
+}
+
+static void set_out_of_service(struct world *w, unsigned outlet, bool out)
+{
+	struct command c = {.type = COMMAND_OUT_OF_SERVICE, .actor = ACTOR_OPERATOR, .u.out_of_service.out = out};
+	operate(w, outlet, &c);
+}
+
+static void reserve(struct world *w, unsigned outlet)
+{
+	struct command c = {.type = COMMAND_RESERVE, .actor = ACTOR_OPERATOR};
+	snprintf(c.u.reserve.account, sizeof c.u.reserve.account, "account-%d", (int)chance_between(&w->chance, 0, 2));
+	c.u.reserve.hold_ms = chance_between(&w->chance, 1, 60) * MINUTE_MS;
+	operate(w, outlet, &c);
+}
+
+static void unlock_metering_box(struct world *w)
+{
+	struct command c = {.type = COMMAND_UNLOCK, .actor = ACTOR_TECHNICIAN, .name = "Ada"};
+	word_copy(c.u.unlock.work_order, sizeof c.u.unlock.work_order, "work-order-1");
+	operate(w, 0, &c);
+	plan_operator(w, OPERATOR_WATCHES_DOOR, 0, 5000);
+}
+
+static void choose_act(struct world *w)
+{
+	unsigned outlet = (unsigned)chance_between(&w->chance, 0, w->box_config.outlet_count - 1);
+	if (!world_is_busy(w))
+		return;
+	switch (chance_between(&w->chance, 0, 2)) {
+	case 0:
+		set_out_of_service(w, outlet, true);
+		plan_operator(w, OPERATOR_PUTS_BACK, outlet, chance_between(&w->chance, 10, 60) * MINUTE_MS);
+		break;
+	case 1:
+		reserve(w, outlet);
+		break;
+	default:
+		unlock_metering_box(w);
+		break;
+	}
+	plan_operator(w, OPERATOR_CHOOSES, 0, chance_between(&w->chance, 30, 300) * MINUTE_MS);
+}
+
+/* Goes in as soon as the lock gives way, and stays a while: a door that is opened with leave is no tamper. */
+static void watch_door(struct world *w)
+{
+	if (!plant_unlocked(w->plant, PLANT_METERING_BOX) || !plant_open_door(w->plant, PLANT_METERING_BOX, false))
+		return;
+	checker_cause(&w->checker, RECORD_NO_OUTLET, CAUSE_DOOR);
+	plan_operator(w, OPERATOR_SHUTS_DOOR, 0, chance_between(&w->chance, 20000, 5 * MINUTE_MS));
+}
+
+static void operator_turn(struct world *w, const struct happening *h)
+{
+	switch ((enum operator_act)h->value) {
+	case OPERATOR_CHOOSES:
+		choose_act(w);
+		break;
+	case OPERATOR_PUTS_BACK:
+		set_out_of_service(w, (unsigned)h->number, false);
+		break;
+	case OPERATOR_WATCHES_DOOR:
+		watch_door(w);
+		break;
+	case OPERATOR_SHUTS_DOOR:
+		plant_close_door(w->plant, PLANT_METERING_BOX);
+		break;
+	}
+}
+
+/* --- all --- */
 
 void people_begin(struct world *w)
 {
+	if (!w->options.scripted)
+		plan_operator(w, OPERATOR_CHOOSES, 0, soon(w, 10 * MINUTE_MS, 200 * MINUTE_MS));
 	struct ops_error error;
 	int customers = w->options.scripted ? 1 : WORLD_CUSTOMERS;
 	for (int i = 0; i < customers; i++) {
@@ -332,6 +430,10 @@ void people_happen(struct world *w, const struct happening *h)
 {
 	if (h->type == HAPPENS_TECHNICIAN) {
 		technician_turn(w, h);
+		return;
+	}
+	if (h->type == HAPPENS_OPERATOR) {
+		operator_turn(w, h);
 		return;
 	}
 	struct customer *c = &w->customers[h->number];

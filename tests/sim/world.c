@@ -251,6 +251,7 @@ static void happen(struct world *w, struct happening *h)
 		break;
 	case HAPPENS_CUSTOMER:
 	case HAPPENS_TECHNICIAN:
+	case HAPPENS_OPERATOR:
 		people_happen(w, h);
 		break;
 	case HAPPENS_MISFORTUNE:

@@ -17,6 +17,7 @@ enum happening_type {
 	HAPPENS_HEARTBEAT, /* the server's turn to write one */
 	HAPPENS_CUSTOMER,
 	HAPPENS_TECHNICIAN,
+	HAPPENS_OPERATOR,
 	HAPPENS_MISFORTUNE, /* the next fault */
 	HAPPENS_MEND, /* a fault that mends itself; number is its bit */
 	HAPPENS_MAINS,
