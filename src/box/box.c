@@ -6,6 +6,9 @@
 
 #include "box_internal.h"
 
+/* One alarm about refused records in this time. */
+#define REFUSED_REST_MS INT64_C(3600000)
+
 size_t box_size(void)
 {
 	return sizeof(struct box);
@@ -95,6 +98,11 @@ bool box_has_room(const struct box *box)
 	return box->image.seq - box->durable_seq < RECORDS_ORDINARY_MAX;
 }
 
+bool box_takes_commands(const struct box *box)
+{
+	return box->image.seq - box->durable_seq < RECORDS_COMMANDS_MAX;
+}
+
 bool box_storage_is_sound(const struct box *box)
 {
 	return !box->storage_failing && box_has_room(box);
@@ -128,12 +136,22 @@ static void run_metering_box(struct box *box)
 		box->metering_granted = false;
 		box->metering_granted_until_ms = INT64_MIN;
 	}
+	if (!open)
+		box->tamper_told = false;
 	if (open && !box->metering_granted) {
+		/* Told for itself: behind a graver fault no outlet would show it. */
+		if (!box->tamper_told)
+			box_alarm(box, RECORD_NO_OUTLET, ALARM_TAMPER, "the metering box was opened without leave");
+		box->tamper_told = true;
 		for (unsigned i = 0; i < box->config.outlet_count; i++)
 			outlet_raise_fault(box, &box->outlets[i], FAULT_TAMPER);
 	}
 	if (box->metering_pulse_after_seq == 0 || box->durable_seq < box->metering_pulse_after_seq)
 		return;
+	if (box->now.mono_ms >= box->metering_pulse_until_ms) {
+		box->metering_pulse_after_seq = 0;
+		return;
+	}
 	int64_t pulse_ms = lock_pulse(&box->metering_lock, box->now.mono_ms);
 	if (pulse_ms == 0)
 		return;
@@ -184,6 +202,7 @@ void box_init(struct box *box, const struct box_config *config, const struct box
 	box->boot_ms = now.mono_ms;
 	box->metering_granted_until_ms = INT64_MIN;
 	box->rejected_ms = INT64_MIN;
+	box->refused_ms = INT64_MIN;
 	word_copy(box->ledger, sizeof box->ledger, ledger_id);
 	uplink_init(&box->uplink, &config->uplink, accepted, image->seq, now.mono_ms);
 	debounce_init(&box->metering_door, config->input_settle_ms);
@@ -258,8 +277,11 @@ void box_on_uplink(struct box *box, const struct uplink_event *event, struct mom
 {
 	begin(box, now);
 	uplink_on_event(&box->uplink, event, box->ports.random(box->ports.ctx), now.mono_ms);
-	if (event->type == UPLINK_POSTED && event->refused > 0)
+	bool told = box->refused_ms != INT64_MIN && now.mono_ms - box->refused_ms < REFUSED_REST_MS;
+	if (event->type == UPLINK_POSTED && event->refused > 0 && !told) {
+		box->refused_ms = now.mono_ms; /* the alarm itself may be what is refused */
 		box_alarm(box, RECORD_NO_OUTLET, ALARM_RECORD_REFUSED, "the server refuses a record for good");
+	}
 	finish(box);
 }
 
@@ -273,9 +295,9 @@ int64_t box_next_deadline(const struct box *box)
 {
 	int64_t next = uplink_deadline(&box->uplink);
 	next = moment_earlier(next, debounce_deadline(&box->metering_door));
-	if (box->metering_pulse_after_seq != 0 && box->durable_seq >= box->metering_pulse_after_seq &&
-	    lock_ready_at(&box->metering_lock) < next)
-		next = lock_ready_at(&box->metering_lock);
+	if (box->metering_pulse_after_seq != 0 && box->durable_seq >= box->metering_pulse_after_seq)
+		next = moment_earlier(next,
+				      moment_earlier(lock_ready_at(&box->metering_lock), box->metering_pulse_until_ms));
 	for (unsigned i = 0; i < box->config.outlet_count; i++) {
 		next = moment_earlier(next, outlet_deadline(box, &box->outlets[i]));
 	}

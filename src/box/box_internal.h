@@ -20,16 +20,20 @@ struct outlet {
 	int64_t answered_ms; /* of the last trusted one; of the boot while there is none */
 	enum plausibility verdict; /* on the last answer */
 	bool silent_told; /* this silence has had its alarm */
-	int64_t alarm_ms; /* when the last alarm about the meter was raised; INT64_MIN when never */
+	int64_t alarm_ms[ALARM_COUNT]; /* when the last of each kind was raised; INT64_MIN when never */
 
 	/* the session */
 	struct moment seen; /* the last known moment before this boot */
 	bool boot_pending; /* how long the outage was is not known yet */
 	bool readback_pending; /* a latching breaker's place is being read back after a boot */
 	int64_t deadline_ms; /* of the state: start by, resume by, settled by */
+	int64_t reserved_until_ms;
+	bool reservation_pending; /* since a boot: how much of it is left is not known yet */
 	bool start_wanted; /* an explicit start waits for a fresh reading */
 	int64_t start_wanted_ms;
 	uint64_t close_after_seq; /* the breaker closes when this record is durable; 0 when none waits */
+	int64_t close_until_ms; /* or not at all: nobody waits for ever */
+	bool resuming; /* what waits is a resume, not the first start */
 	bool driven; /* the breaker is commanded closed */
 	int64_t driven_since_ms;
 	struct fee_predictor predictor;
@@ -41,9 +45,13 @@ struct outlet {
 	bool door_cycled; /* while finishing: the door was opened */
 
 	/* the lock */
+	int64_t pulse_until_ms; /* or not at all */
 	bool customer_pulse; /* the pulse that waits is not a technician's */
 	uint64_t pulse_after_seq; /* the lock is pulsed when this record is durable; 0 when no pulse waits */
 };
+
+/* What waits for the disk or a coil's rest longer than this is not done any more: whoever asked has gone. */
+#define BOX_WAIT_MS INT64_C(10000)
 
 struct box {
 	struct box_config config;
@@ -61,6 +69,9 @@ struct box {
 	struct debounce metering_door;
 	struct lock metering_lock;
 	uint64_t metering_pulse_after_seq;
+	int64_t metering_pulse_until_ms;
+	bool tamper_told; /* this opening has had its alarm */
+	int64_t refused_ms; /* when the last refused record was told; INT64_MIN when never */
 	int64_t metering_granted_until_ms; /* an unlocked box may be opened until then */
 	bool metering_granted; /* it was opened within the grant, and is not shut yet */
 	struct outlet outlets[OUTLETS_MAX];
@@ -76,6 +87,7 @@ void box_write(struct box *box, struct record *record);
 
 /* Whether an ordinary record may still be written: new things stop here, ends go on. */
 bool box_has_room(const struct box *box);
+bool box_takes_commands(const struct box *box);
 bool box_storage_is_sound(const struct box *box);
 void box_alarm(struct box *box, int outlet, enum alarm alarm, const char *detail);
 struct outlet_image *box_outlet_image(struct box *box, const struct outlet *o);
@@ -96,6 +108,9 @@ void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason);
 /* Where the outlet rests, from its image alone, when no session is open. */
 void outlet_rest(struct box *box, struct outlet *o);
 void outlet_unlocked(struct box *box, struct outlet *o);
+
+/* Pulses the lock when record seq is durable. customer: not while something live may be behind the door. */
+void outlet_pulse_after(struct box *box, struct outlet *o, uint64_t seq, bool customer);
 void outlet_raise_fault(struct box *box, struct outlet *o, enum outlet_fault fault);
 
 void outlet_on_reading(struct box *box, struct outlet *o, const struct meter_reading *reading);
@@ -109,6 +124,12 @@ void supply_begin(struct box *box, struct outlet *o);
 /* A session that was supplying when the process or the power died: paused, the breaker is open. */
 void supply_interrupted(struct box *box, struct outlet *o);
 void supply_run(struct box *box, struct outlet *o);
+
+/* What forbids supply whatever was paid, or END_REASON_COUNT. */
+enum end_reason supply_forbidden(const struct box *box, const struct outlet *o);
+
+/* Whether the lease's time has run out since the server's last word; never in local mode. */
+bool supply_lease_is_over(const struct box *box, const struct outlet *o);
 int64_t supply_deadline(const struct box *box, const struct outlet *o);
 int64_t supply_energised_ms(const struct box *box, const struct outlet *o);
 void supply_open(struct box *box, struct outlet *o);

@@ -83,8 +83,10 @@ static bool order_is_known(const struct box *box, const char *order)
 	return false;
 }
 
-static const char *run_authorize(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_authorize(struct box *box, struct outlet *o, const struct command *c,
+				 const struct command_origin *origin)
 {
+	(void)origin;
 	const struct grant *grant = &c->u.authorize;
 	const char *reserved_for = box->image.outlets[o->index].reserved_for;
 	bool theirs = o->state == OUTLET_RESERVED && strcmp(reserved_for, grant->account) == 0;
@@ -102,13 +104,15 @@ static const char *run_authorize(struct box *box, struct outlet *o, const struct
 	if (fee_affordable_mwh(&grant->tariff, credit) == 0)
 		return "the credit does not pay for any energy";
 	write_grant(box, o, grant);
-	o->pulse_after_seq = box->image.seq;
-	o->customer_pulse = true;
+	o->lease_from_ms = box->now.mono_ms;
+	outlet_pulse_after(box, o, box->image.seq, true);
 	return NULL;
 }
 
-static const char *run_service(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_service(struct box *box, struct outlet *o, const struct command *c,
+			       const struct command_origin *origin)
 {
+	(void)origin;
 	struct grant grant = {.kind = SESSION_SERVICE};
 	const char *why = o->state == OUTLET_OUT_OF_SERVICE ? NULL : occupied(o);
 	if (why != NULL)
@@ -121,14 +125,19 @@ static const char *run_service(struct box *box, struct outlet *o, const struct c
 	return write_grant(box, o, &grant);
 }
 
-static const char *run_start(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_start(struct box *box, struct outlet *o, const struct command *c,
+			     const struct command_origin *origin)
 {
 	if (!names_open_session(box, o, c->u.session.order))
 		return no_session;
+	if (session_of(box, o)->grant.kind == SESSION_SERVICE && !origin->local)
+		return "a service session is started at the box";
 	if (o->state == OUTLET_SUPPLYING)
 		return "the outlet is supplying already";
 	if (o->state == OUTLET_ENDING)
 		return "the session is ending";
+	if (supply_lease_is_over(box, o))
+		return "the server has not been heard from for too long";
 	if (o->boot_pending)
 		return "the box is still finding out how long the power was away";
 	unsigned missing = outlet_missing(box, o);
@@ -150,8 +159,10 @@ static enum end_reason reason_of(enum actor actor)
 	return reasons[actor];
 }
 
-static const char *run_stop(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_stop(struct box *box, struct outlet *o, const struct command *c,
+			    const struct command_origin *origin)
 {
+	(void)origin;
 	const struct session_image *session = session_of(box, o);
 	if (session->phase == PHASE_NONE || strcmp(session->grant.order, c->u.session.order) != 0)
 		return no_session;
@@ -160,10 +171,14 @@ static const char *run_stop(struct box *box, struct outlet *o, const struct comm
 	return NULL;
 }
 
-static const char *run_credit(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_credit(struct box *box, struct outlet *o, const struct command *c,
+			      const struct command_origin *origin)
 {
+	(void)origin;
 	if (!names_open_session(box, o, c->u.credit.order))
 		return no_session;
+	if (session_of(box, o)->phase == PHASE_STOPPING)
+		return "the session is ending";
 	if (session_of(box, o)->grant.kind != SESSION_CUSTOMER)
 		return "a service session has no credit";
 	struct record r = box_record(box, RECORD_CREDIT, (int)o->index);
@@ -174,26 +189,33 @@ static const char *run_credit(struct box *box, struct outlet *o, const struct co
 	return NULL;
 }
 
-static const char *run_unlock(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_unlock(struct box *box, struct outlet *o, const struct command *c,
+			      const struct command_origin *origin)
 {
+	(void)origin;
 	bool customer = c->actor == ACTOR_CUSTOMER || c->actor == ACTOR_SERVER;
+	bool technician = c->actor == ACTOR_TECHNICIAN;
 	/* The command's own record follows in this group: the lock waits until it is durable. */
 	uint64_t seq = box->image.seq + 1;
 	if (o == NULL) {
 		box->metering_pulse_after_seq = seq;
+		box->metering_pulse_until_ms = box->now.mono_ms + BOX_WAIT_MS;
 		return NULL;
 	}
 	if (customer && session_of(box, o)->phase == PHASE_NONE)
 		return no_session;
-	if (customer && box->image.outlets[o->index].fault == FAULT_WELDED)
+	if (!technician && box->image.outlets[o->index].fault == FAULT_WELDED)
 		return "the breaker is welded: a technician must come";
-	o->pulse_after_seq = seq;
-	o->customer_pulse = customer;
+	if (!technician && o->state == OUTLET_SUPPLYING)
+		return "the outlet is supplying: stop it first";
+	outlet_pulse_after(box, o, seq, !technician);
 	return NULL;
 }
 
-static const char *run_reserve(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_reserve(struct box *box, struct outlet *o, const struct command *c,
+			       const struct command_origin *origin)
 {
+	(void)origin;
 	const char *reserved_for = box->image.outlets[o->index].reserved_for;
 	bool theirs = o->state == OUTLET_RESERVED && strcmp(reserved_for, c->u.reserve.account) == 0;
 	const char *why = theirs ? NULL : occupied(o);
@@ -203,13 +225,16 @@ static const char *run_reserve(struct box *box, struct outlet *o, const struct c
 	memcpy(r.u.reserved.account, c->u.reserve.account, sizeof r.u.reserved.account);
 	r.u.reserved.hold_ms = c->u.reserve.hold_ms;
 	box_write(box, &r);
-	o->deadline_ms = box->now.mono_ms + c->u.reserve.hold_ms;
+	o->reserved_until_ms = box->now.mono_ms + c->u.reserve.hold_ms;
+	o->reservation_pending = false;
 	outlet_rest(box, o);
 	return NULL;
 }
 
-static const char *run_release(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_release(struct box *box, struct outlet *o, const struct command *c,
+			       const struct command_origin *origin)
 {
+	(void)origin;
 	(void)c;
 	if (box->image.outlets[o->index].reserved_for[0] == '\0')
 		return "the outlet is not reserved";
@@ -219,12 +244,15 @@ static const char *run_release(struct box *box, struct outlet *o, const struct c
 	return NULL;
 }
 
-static const char *run_clear_fault(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_clear_fault(struct box *box, struct outlet *o, const struct command *c,
+				   const struct command_origin *origin)
 {
 	enum outlet_fault fault = box->image.outlets[o->index].fault;
 	if (fault == FAULT_NONE)
 		return "the outlet has no fault";
-	if (!outlet_fault_clearable(fault, c->actor))
+	/* On site is at the box itself: from afar a technician is an operator. */
+	enum actor actor = c->actor == ACTOR_TECHNICIAN && !origin->local ? ACTOR_OPERATOR : c->actor;
+	if (!outlet_fault_clearable(fault, actor))
 		return "a technician on site must clear this fault";
 	if (!outlet_clear_fault(box, o))
 		return "the cause of the fault is still there";
@@ -237,8 +265,10 @@ static const char *run_clear_fault(struct box *box, struct outlet *o, const stru
 	return NULL;
 }
 
-static const char *run_out_of_service(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_out_of_service(struct box *box, struct outlet *o, const struct command *c,
+				      const struct command_origin *origin)
 {
+	(void)origin;
 	const struct session_image *session = session_of(box, o);
 	if (box->image.outlets[o->index].out_of_service == c->u.out_of_service.out)
 		return NULL;
@@ -252,8 +282,10 @@ static const char *run_out_of_service(struct box *box, struct outlet *o, const s
 	return NULL;
 }
 
-static const char *run_departed(struct box *box, struct outlet *o, const struct command *c)
+static const char *run_departed(struct box *box, struct outlet *o, const struct command *c,
+				const struct command_origin *origin)
 {
+	(void)origin;
 	const struct session_image *session = session_of(box, o);
 	if (session->phase != PHASE_ENDED || strcmp(session->grant.order, c->u.session.order) != 0)
 		return no_session;
@@ -261,9 +293,10 @@ static const char *run_departed(struct box *box, struct outlet *o, const struct 
 	return NULL;
 }
 
-static const char *run(struct box *box, const struct command *c)
+static const char *run(struct box *box, const struct command *c, const struct command_origin *origin)
 {
-	static const char *(*const runs[COMMAND_TYPE_COUNT])(struct box *, struct outlet *, const struct command *) = {
+	static const char *(*const runs[COMMAND_TYPE_COUNT])(
+		struct box *, struct outlet *, const struct command *, const struct command_origin *) = {
 		[COMMAND_AUTHORIZE] = run_authorize,
 		[COMMAND_START] = run_start,
 		[COMMAND_STOP] = run_stop,
@@ -280,7 +313,7 @@ static const char *run(struct box *box, const struct command *c)
 	if (c->outlet != RECORD_NO_OUTLET && (unsigned)c->outlet >= box->config.outlet_count)
 		return "the box has no such outlet";
 	struct outlet *o = c->outlet == RECORD_NO_OUTLET ? NULL : &box->outlets[c->outlet];
-	return runs[c->type](box, o, c);
+	return runs[c->type](box, o, c, origin);
 }
 
 /* --- who may --- */
@@ -288,7 +321,10 @@ static const char *run(struct box *box, const struct command *c)
 static enum command_outcome judge_deadline(const struct box *box, const struct command *c,
 					   const struct command_origin *origin)
 {
-	int64_t now_ms = box->now.quality > TIME_UNKNOWN ? box->now.wall_ms : origin->server_ms;
+	/* Our own clock when somebody trusted has set it; else the server's Date; else the meter's clock. */
+	int64_t own_ms = box->now.quality > TIME_UNKNOWN ? box->now.wall_ms : 0;
+	bool servers = box->now.quality != TIME_SYNCHRONISED && origin->server_ms != 0;
+	int64_t now_ms = servers ? origin->server_ms : own_ms;
 	if (now_ms == 0)
 		return COMMAND_NO_CLOCK;
 	return now_ms > c->not_after_ms ? COMMAND_EXPIRED : COMMAND_DONE;
@@ -325,8 +361,12 @@ static void write_result(struct box *box, const struct command *c, const struct 
 	memcpy(r.u.command.id, c->id, sizeof r.u.command.id);
 	r.u.command.seq = counts(outcome) && !origin->local && !command_is_stop(c->type) ? c->seq : 0;
 	r.u.command.type = c->type;
+	r.u.command.actor = c->actor;
+	memcpy(r.u.command.name, c->name, sizeof r.u.command.name);
 	r.u.command.outcome = outcome;
-	word_copy(r.u.command.detail, sizeof r.u.command.detail, detail == NULL ? "" : detail);
+	if (detail == NULL)
+		detail = c->type == COMMAND_UNLOCK && c->outlet == RECORD_NO_OUTLET ? c->u.unlock.work_order : "";
+	word_copy(r.u.command.detail, sizeof r.u.command.detail, detail);
 	box_write(box, &r);
 }
 
@@ -334,7 +374,7 @@ static void take(struct box *box, const struct command *c, const struct command_
 {
 	enum command_outcome outcome = judge(box, c, origin);
 	const char *detail = NULL;
-	if (outcome == COMMAND_DONE && (detail = run(box, c)) != NULL)
+	if (outcome == COMMAND_DONE && (detail = run(box, c, origin)) != NULL)
 		outcome = COMMAND_REFUSED;
 	if (!counts(outcome)) {
 		int64_t now = box->now.mono_ms;
@@ -343,13 +383,13 @@ static void take(struct box *box, const struct command *c, const struct command_
 		box->rejected_ms = now;
 	}
 	/* A stop acts even where its result has no room: the server asks again, and acting twice does no harm. */
-	if (box_has_room(box))
+	if (box_takes_commands(box))
 		write_result(box, c, origin, outcome, detail);
 }
 
 void box_take_command(struct box *box, const struct command *c, const struct command_origin *origin)
 {
 	assert(command_fault(c) == NULL);
-	if (box_has_room(box) || command_is_stop(c->type))
+	if (box_takes_commands(box) || command_is_stop(c->type))
 		take(box, c, origin);
 }

@@ -18,8 +18,8 @@ static const unsigned permitted[OUTLET_STATE_COUNT] = {
 	[OUTLET_READY] = BIT(OUTLET_UNLOCKED) | BIT(OUTLET_SUPPLYING) | BIT(OUTLET_ENDING),
 	[OUTLET_SUPPLYING] = BIT(OUTLET_PAUSED) | BIT(OUTLET_ENDING),
 	[OUTLET_PAUSED] = BIT(OUTLET_SUPPLYING) | BIT(OUTLET_ENDING),
-	[OUTLET_ENDING] =
-		BIT(OUTLET_FINISHING) | BIT(OUTLET_FAULTED) | BIT(OUTLET_AVAILABLE) | BIT(OUTLET_OUT_OF_SERVICE),
+	[OUTLET_ENDING] = BIT(OUTLET_FINISHING) | BIT(OUTLET_FAULTED) | BIT(OUTLET_AVAILABLE) | BIT(OUTLET_RESERVED) |
+			  BIT(OUTLET_OUT_OF_SERVICE),
 	[OUTLET_FINISHING] = BIT(OUTLET_AVAILABLE) | BIT(OUTLET_FAULTED) | BIT(OUTLET_OUT_OF_SERVICE),
 	[OUTLET_FAULTED] =
 		BIT(OUTLET_AVAILABLE) | BIT(OUTLET_RESERVED) | BIT(OUTLET_FINISHING) | BIT(OUTLET_OUT_OF_SERVICE),
@@ -114,6 +114,13 @@ void outlet_rest(struct box *box, struct outlet *o)
 	change_state(box, o, state_of_image(&box->image.outlets[o->index], o));
 }
 
+void outlet_pulse_after(struct box *box, struct outlet *o, uint64_t seq, bool customer)
+{
+	o->pulse_after_seq = seq;
+	o->pulse_until_ms = box->now.mono_ms + BOX_WAIT_MS;
+	o->customer_pulse = customer;
+}
+
 void outlet_unlocked(struct box *box, struct outlet *o)
 {
 	o->start_wanted = false;
@@ -145,11 +152,13 @@ static void settle(struct box *box, struct outlet *o, const struct meter_reading
 
 #define ALARM_REST_MS INT64_C(3600000)
 
+/* At most one of a kind an hour: a loose wire must not fill the ledger. */
 static void meter_alarm(struct box *box, struct outlet *o, enum alarm alarm)
 {
-	if (o->alarm_ms != INT64_MIN && box->now.mono_ms - o->alarm_ms < ALARM_REST_MS)
+	int64_t *last_ms = &o->alarm_ms[alarm];
+	if ((*last_ms != INT64_MIN && box->now.mono_ms - *last_ms < ALARM_REST_MS) || !box_has_room(box))
 		return;
-	o->alarm_ms = box->now.mono_ms;
+	*last_ms = box->now.mono_ms;
 	box_alarm(box, (int)o->index, alarm, o->reading.serial);
 }
 
@@ -158,7 +167,6 @@ static void adopt(struct box *box, struct outlet *o, const struct meter_reading 
 {
 	const char *commissioned = box_outlet_config(box, o)->serial;
 	if (!box_has_room(box) || session_is_open(&box->image.outlets[o->index].session) ||
-	    !word_is_printable(reading->serial, sizeof reading->serial) ||
 	    (commissioned[0] != '\0' && strcmp(commissioned, reading->serial) != 0))
 		return;
 	plausibility_prime(&o->gate, reading->serial, reading->register_mwh);
@@ -204,9 +212,16 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 		uplink_on_progress(&box->uplink);
 }
 
+/* What no meter says: nothing of it may reach a record. */
+static bool is_readable(const struct meter_reading *reading)
+{
+	return word_is_printable(reading->serial, sizeof reading->serial) && reading->register_mwh >= 0 &&
+	       reading->register_mwh <= FEE_ENERGY_MAX_MWH;
+}
+
 void outlet_on_reading(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
-	o->verdict = plausibility_judge(&o->gate, reading);
+	o->verdict = is_readable(reading) ? plausibility_judge(&o->gate, reading) : READING_HELD;
 	if (o->verdict == READING_OTHER_METER || o->verdict == READING_IMPLAUSIBLE)
 		resolve_doubt(box, o, reading);
 	if (o->verdict != READING_TRUSTED)
@@ -311,14 +326,9 @@ static void run_paused(struct box *box, struct outlet *o)
 	const struct outlet_image *image = &box->image.outlets[o->index];
 	if (o->boot_pending)
 		return;
-	if (image->fault == FAULT_TAMPER)
-		outlet_stop(box, o, END_TAMPER);
-	else if (image->fault != FAULT_NONE)
-		outlet_stop(box, o, END_BREAKER_FAULT);
-	else if (o->verdict == READING_OTHER_METER)
-		outlet_stop(box, o, END_METER_REPLACED);
-	else if (o->verdict == READING_IMPLAUSIBLE)
-		outlet_stop(box, o, END_METER_IMPLAUSIBLE);
+	enum end_reason forbidden = supply_forbidden(box, o);
+	if (forbidden != END_REASON_COUNT && forbidden != END_STORAGE)
+		outlet_stop(box, o, forbidden);
 	else if (box->now.mono_ms >= o->deadline_ms)
 		outlet_stop(box, o, image->session.reason);
 	else if (outlet_missing(box, o) != 0)
@@ -331,18 +341,9 @@ static void run_ending(struct box *box, struct outlet *o)
 		end(box, o, box->image.outlets[o->index].session.reason, false);
 }
 
-/* By the monotonic clock; over a reboot by the wall's too, where it is known. */
-static bool reservation_is_over(const struct box *box, const struct outlet *o)
-{
-	const struct outlet_image *image = &box->image.outlets[o->index];
-	bool known = box->now.quality > TIME_UNKNOWN && image->reserved_at.quality > TIME_UNKNOWN;
-	return box->now.mono_ms >= o->deadline_ms ||
-	       (known && box->now.wall_ms - image->reserved_at.wall_ms >= image->reserved_ms);
-}
-
 static void run_reserved(struct box *box, struct outlet *o)
 {
-	if (!reservation_is_over(box, o) || !box_has_room(box))
+	if (box->now.mono_ms < o->reserved_until_ms || !box_has_room(box))
 		return;
 	struct record r = box_record(box, RECORD_RELEASED, (int)o->index);
 	box_write(box, &r);
@@ -377,15 +378,20 @@ static void run_lock(struct box *box, struct outlet *o)
 {
 	if (o->pulse_after_seq == 0 || box->durable_seq < o->pulse_after_seq)
 		return;
+	if (box->now.mono_ms >= o->pulse_until_ms) {
+		o->pulse_after_seq = 0; /* nobody stands there any more */
+		return;
+	}
 	if (o->customer_pulse && box->image.outlets[o->index].fault == FAULT_WELDED) {
 		o->pulse_after_seq = 0; /* it welded while the pulse waited: what is behind the door is live */
 		return;
 	}
 	int64_t pulse_ms = lock_pulse(&o->lock, box->now.mono_ms);
-	if (pulse_ms == 0)
+	if (pulse_ms == 0 && lock_ready_at(&o->lock) > box->now.mono_ms)
 		return;
 	o->pulse_after_seq = 0;
-	box->ports.pulse(box->ports.ctx, (int)o->index, pulse_ms);
+	if (pulse_ms > 0)
+		box->ports.pulse(box->ports.ctx, (int)o->index, pulse_ms);
 }
 
 /* How long the box did not decide, or INT64_MAX where no clock can tell. */
@@ -413,6 +419,19 @@ static void resolve_boot(struct box *box, struct outlet *o)
 		o->deadline_ms = box->now.mono_ms + allowed_ms - gone_ms;
 }
 
+/* A reservation of before the boot: the wall clock, once it is known, tells how much of it is left. */
+static void resolve_reservation(struct box *box, struct outlet *o)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	bool known = box->now.quality > TIME_UNKNOWN && image->reserved_at.quality > TIME_UNKNOWN;
+	if (!o->reservation_pending || !known)
+		return;
+	int64_t gone_ms = box->now.wall_ms - image->reserved_at.wall_ms;
+	int64_t left_ms = image->reserved_ms - (gone_ms > 0 ? gone_ms : 0);
+	o->reservation_pending = false;
+	o->reserved_until_ms = moment_earlier(o->reserved_until_ms, box->now.mono_ms + left_ms);
+}
+
 /* Says once per silence, and at most once an hour, that the meter does not answer. */
 static void run_silence(struct box *box, struct outlet *o)
 {
@@ -429,6 +448,7 @@ void outlet_run(struct box *box, struct outlet *o)
 	run_lock(box, o);
 	run_silence(box, o);
 	resolve_boot(box, o);
+	resolve_reservation(box, o);
 	switch (o->state) {
 	case OUTLET_UNLOCKED:
 	case OUTLET_READY:
@@ -473,7 +493,9 @@ void outlet_init(struct box *box, struct outlet *o)
 	const struct outlet_image *image = &box->image.outlets[o->index];
 	const struct outlet_config *config = box_outlet_config(box, o);
 	int64_t now = box->now.mono_ms;
-	breaker_init(&o->breaker, &config->breaker);
+	struct breaker_config breaker = config->breaker;
+	breaker.actuation_ms += box->config.input_settle_ms; /* the contact is known that much later */
+	breaker_init(&o->breaker, &breaker);
 	lock_init(&o->lock, config->lock_pulse_ms, config->lock_rest_ms, now);
 	debounce_init(&o->door, box->config.input_settle_ms);
 	debounce_init(&o->contact, box->config.input_settle_ms);
@@ -481,11 +503,14 @@ void outlet_init(struct box *box, struct outlet *o)
 	if (image->serial[0] != '\0')
 		plausibility_prime(&o->gate, image->serial, image->register_mwh);
 	o->answered_ms = now;
-	o->alarm_ms = INT64_MIN;
+	for (size_t i = 0; i < ALARM_COUNT; i++)
+		o->alarm_ms[i] = INT64_MIN;
 	o->lease_from_ms = INT64_MIN / 2;
 	o->affordable_for_micros = -1;
 	o->settle_register_mwh = -1;
 	o->seen = image->at;
+	o->reserved_until_ms = now + image->reserved_ms;
+	o->reservation_pending = image->reserved_for[0] != '\0';
 	o->state = state_at_boot(box, o);
 	o->boot_pending = image->session.phase == PHASE_AUTHORIZED || image->session.phase == PHASE_STARTED ||
 			  image->session.phase == PHASE_PAUSED;
@@ -497,8 +522,7 @@ void outlet_init(struct box *box, struct outlet *o)
 		return;
 	}
 	supply_open(box, o);
-	o->deadline_ms = now + (o->state == OUTLET_RESERVED ? image->reserved_ms :
-							      box->config.boot_wait_ms + box->config.settle_ms);
+	o->deadline_ms = now + box->config.boot_wait_ms + box->config.settle_ms;
 	if (o->state == OUTLET_SUPPLYING)
 		supply_interrupted(box, o);
 }
@@ -520,7 +544,7 @@ static int64_t state_deadline(const struct box *box, const struct outlet *o)
 		return o->deadline_ms;
 	case OUTLET_RESERVED:
 		/* Past it when the ledger has no room: look again later. */
-		return o->deadline_ms > box->now.mono_ms ? o->deadline_ms : box->now.mono_ms + 1000;
+		return o->reserved_until_ms > box->now.mono_ms ? o->reserved_until_ms : box->now.mono_ms + 1000;
 	case OUTLET_AVAILABLE:
 	case OUTLET_FINISHING:
 	case OUTLET_FAULTED:
@@ -538,7 +562,7 @@ int64_t outlet_deadline(const struct box *box, const struct outlet *o)
 	next = moment_earlier(next, debounce_deadline(&o->door));
 	next = moment_earlier(next, debounce_deadline(&o->contact));
 	if (o->pulse_after_seq != 0 && box->durable_seq >= o->pulse_after_seq)
-		next = moment_earlier(next, lock_ready_at(&o->lock));
+		next = moment_earlier(next, moment_earlier(lock_ready_at(&o->lock), o->pulse_until_ms));
 	if (!o->silent_told)
 		next = moment_earlier(next, o->answered_ms + box->config.meter_silent_ms);
 	return next;

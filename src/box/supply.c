@@ -104,6 +104,11 @@ static int64_t lease_deadline(const struct box *box, const struct outlet *o)
 	return (heard > o->lease_from_ms ? heard : o->lease_from_ms) + grant->lease_ms;
 }
 
+bool supply_lease_is_over(const struct box *box, const struct outlet *o)
+{
+	return box->now.mono_ms >= lease_deadline(box, o);
+}
+
 static int64_t time_deadline(const struct box *box, const struct outlet *o)
 {
 	const struct session_image *session = session_of(box, o);
@@ -145,8 +150,7 @@ void supply_interrupted(struct box *box, struct outlet *o)
 	pause(box, o, END_POWER_LOST);
 }
 
-/* What forbids supply whatever was paid, or END_REASON_COUNT. */
-static enum end_reason forbidding_reason(const struct box *box, const struct outlet *o)
+enum end_reason supply_forbidden(const struct box *box, const struct outlet *o)
 {
 	switch (box->image.outlets[o->index].fault) {
 	case FAULT_TRIPPED:
@@ -209,6 +213,10 @@ static void mark(struct box *box, struct outlet *o)
 {
 	if (box->now.mono_ms < o->mark_ms)
 		return;
+	if (!o->has_reading) { /* a latching breaker goes on after a crash, and its meter has not answered yet */
+		o->mark_ms = box->now.mono_ms + box->config.mark_ms;
+		return;
+	}
 	struct record r = box_record(box, RECORD_MARK, (int)o->index);
 	r.u.mark.energised_ms = supply_energised_ms(box, o);
 	/* The image's count moves to now, and the time since then with it. */
@@ -224,7 +232,8 @@ void supply_begin(struct box *box, struct outlet *o)
 	box_write(box, &r);
 	o->start_wanted = false;
 	o->close_after_seq = box->image.seq;
-	o->lease_from_ms = box->now.mono_ms;
+	o->close_until_ms = box->now.mono_ms + BOX_WAIT_MS;
+	o->resuming = resumes;
 	o->affordable_for_micros = -1;
 	outlet_rest(box, o);
 }
@@ -232,10 +241,12 @@ void supply_begin(struct box *box, struct outlet *o)
 /* The start record waits for the disk: nothing that changes meanwhile may be overlooked. */
 static void await_durable(struct box *box, struct outlet *o, unsigned missing)
 {
+	/* Nothing flowed: a pause that was to end goes on as it was, and for its own reason. */
+	enum end_reason reason = o->resuming ? session_of(box, o)->reason : END_METER_SILENT;
 	if (missing & MISSING_CREDIT)
 		outlet_stop(box, o, END_CREDIT_EXHAUSTED);
-	else if (missing != 0)
-		pause(box, o, missing & MISSING_BREAKER_OPEN ? END_BREAKER_FAULT : END_METER_SILENT);
+	else if (missing != 0 || box->now.mono_ms >= o->close_until_ms)
+		pause(box, o, reason);
 	else if (box->durable_seq >= o->close_after_seq)
 		close_breaker(box, o);
 }
@@ -243,7 +254,7 @@ static void await_durable(struct box *box, struct outlet *o, unsigned missing)
 void supply_run(struct box *box, struct outlet *o)
 {
 	unsigned missing = outlet_missing(box, o);
-	enum end_reason reason = forbidding_reason(box, o);
+	enum end_reason reason = supply_forbidden(box, o);
 	if (o->readback_pending)
 		read_back(box, o, reason, missing);
 	else if (reason != END_REASON_COUNT)
@@ -265,7 +276,7 @@ int64_t supply_deadline(const struct box *box, const struct outlet *o)
 	if (o->readback_pending)
 		return o->deadline_ms;
 	if (o->close_after_seq != 0)
-		return o->answered_ms + box->config.meter_late_ms;
+		return moment_earlier(o->close_until_ms, o->answered_ms + box->config.meter_late_ms);
 	int64_t target = register_at(box, o, energy_target(box, &scratch, &ignored));
 	int64_t next = o->answered_ms + box->config.meter_silent_ms;
 	next = moment_earlier(next, worst_case_deadline(box, o, target));

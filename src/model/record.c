@@ -67,6 +67,7 @@ static const char *const alarm_names[ALARM_COUNT] = {
 	[ALARM_STORAGE] = "storage",
 	[ALARM_RECORD_REFUSED] = "record_refused",
 	[ALARM_INSECURE_COMMANDS] = "insecure_commands",
+	[ALARM_TAMPER] = "tamper",
 };
 
 const struct words record_kind_words = {record_kind_names, COUNT_OF(record_kind_names)};
@@ -236,6 +237,8 @@ static const char *other_record_fault(const struct record *r)
 	case RECORD_COMMAND:
 		return r->u.command.seq <= EXACT_MAX && has(&command_outcome_words, r->u.command.outcome) &&
 				       has(&command_type_words, r->u.command.type) &&
+				       has(&actor_words, r->u.command.actor) &&
+				       text_fits(r->u.command.name, NAME_SIZE) &&
 				       text_fits(r->u.command.detail, DETAIL_SIZE) &&
 				       word_is_printable(r->u.command.id, COMMAND_ID_SIZE) ?
 			       NULL :

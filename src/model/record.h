@@ -20,6 +20,7 @@
  * pauses, ends and faults of what is running (8 records for each of 16 outlets). */
 #define RECORDS_QUEUED_MAX 256
 #define RECORDS_ORDINARY_MAX 128
+#define RECORDS_COMMANDS_MAX 64 /* from here on no more commands: a burst of them must not look like a failing disk */
 
 #define ORDER_SIZE 41 /* order numbers, which also name the session: 40 characters and the NUL */
 #define ACCOUNT_SIZE 41
@@ -91,6 +92,7 @@ enum alarm {
 	ALARM_STORAGE,
 	ALARM_RECORD_REFUSED, /* the server refuses a record for good: parked, the queue goes on */
 	ALARM_INSECURE_COMMANDS,
+	ALARM_TAMPER,
 	ALARM_COUNT
 };
 
@@ -180,6 +182,8 @@ struct record {
 			uint64_t seq; /* where it moves the box's sequence to; 0 when it does not (stops, rejections,
 					 local ones). Commands below it that have no result never will have one */
 			enum command_type type;
+			enum actor actor;
+			char name[NAME_SIZE]; /* of the person, where known: a technician's acts always have one */
 			enum command_outcome outcome;
 			char detail[DETAIL_SIZE];
 		} command;

@@ -86,7 +86,7 @@ static const struct field register_field[] = {
 	}
 
 /* What each kind says beside the common fields. */
-static const struct field record_details[RECORD_KIND_COUNT][6] = {
+static const struct field record_details[RECORD_KIND_COUNT][8] = {
 	[RECORD_BOOT] = {DETAIL("version", FIELD_TEXT, boot.version)},
 	[RECORD_METER] = {DETAIL("serial", FIELD_TEXT, meter.serial)},
 	[RECORD_RESERVED] = {DETAIL("account", FIELD_TEXT, reserved.account),
@@ -109,6 +109,8 @@ static const struct field record_details[RECORD_KIND_COUNT][6] = {
 	[RECORD_COMMAND] = {DETAIL("id", FIELD_TEXT, command.id),
 			    DETAIL("command_seq", FIELD_UINT64, command.seq),
 			    DETAIL("type", FIELD_WORD, command.type, .words = &command_type_words),
+			    DETAIL("actor", FIELD_WORD, command.actor, .words = &actor_words),
+			    DETAIL("name", FIELD_TEXT, command.name),
 			    DETAIL("outcome", FIELD_WORD, command.outcome, .words = &command_outcome_words),
 			    DETAIL("detail", FIELD_TEXT, command.detail)},
 };

@@ -178,7 +178,7 @@ static int set_aside(struct world *w, const char *why)
 	struct ledger_options options = ledger_options(w);
 	struct ledger_error error;
 	world_trace(w, "%s", why);
-	if (!(w->options.faults & WORLD_ROT))
+	if (!w->rot_struck)
 		checker_violate(&w->checker, 3, "without rot, a damaged ledger: %s", why);
 	if (ledger_set_aside(&options, &error) < 0)
 		return -EIO;

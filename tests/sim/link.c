@@ -138,7 +138,7 @@ static void serve_post(struct world *w, const struct happening *h)
 			checker_violate(&w->checker, 5, "intake: %s", error.text);
 		return;
 	}
-	if (answer.refused_count > 0 && !(w->options.faults & WORLD_ROT))
+	if (answer.refused_count > 0 && !w->rot_struck)
 		checker_violate(&w->checker,
 				5,
 				"the server refused record %llu: %s",

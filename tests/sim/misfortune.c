@@ -132,10 +132,10 @@ static void rot(struct world *w)
 	cutvfs_restore(w->disk);
 	int64_t size = cutvfs_size(w->disk, "ledger.db");
 	if (size > 0)
-		cutvfs_flip(w->disk,
-			    "ledger.db",
-			    (uint64_t)chance_between(&w->chance, 0, size - 1),
-			    (unsigned char)chance_between(&w->chance, 1, 255));
+		w->rot_struck |= cutvfs_flip(w->disk,
+					     "ledger.db",
+					     (uint64_t)chance_between(&w->chance, 0, size - 1),
+					     (unsigned char)chance_between(&w->chance, 1, 255));
 }
 
 static void plan_next(struct world *w)

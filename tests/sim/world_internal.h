@@ -105,6 +105,7 @@ struct world {
 	bool technician_called[OUTLETS_MAX];
 	uint64_t technician_visits;
 	bool disk_slow;
+	bool rot_struck; /* bits of the ledger's file have turned: from then on it may be found damaged */
 	unsigned rotten; /* ledgers set aside */
 };
 

@@ -448,7 +448,9 @@ void world_command_from(struct world *w, const struct command *c, const struct c
 
 void world_command(struct world *w, const struct command *c)
 {
-	struct command_origin origin = {.verified = true};
+	/* A technician stands at the box; only the metering box's work order comes from the server. */
+	bool local = c->actor == ACTOR_TECHNICIAN && c->outlet != RECORD_NO_OUTLET;
+	struct command_origin origin = {.verified = true, .local = local};
 
 	world_command_from(w, c, &origin);
 }

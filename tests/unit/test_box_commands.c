@@ -104,8 +104,11 @@ static const struct {
 } deadlines[] = {
 	{TIME_SYNCHRONISED, 0, 0, COMMAND_DONE},
 	{TIME_SYNCHRONISED, 0, -1, COMMAND_EXPIRED},
-	{TIME_RELATIVE, 0, 1000, COMMAND_DONE},
-	{TIME_RELATIVE, 0, -1000, COMMAND_EXPIRED},
+	{TIME_SYNCHRONISED, 5000, 1000, COMMAND_DONE},
+	{TIME_RELATIVE, INT64_MIN, 1000, COMMAND_DONE},
+	{TIME_RELATIVE, INT64_MIN, -1000, COMMAND_EXPIRED},
+	{TIME_RELATIVE, 5000, 1000, COMMAND_EXPIRED}, /* the server's Date beats the meter's clock */
+	{TIME_RELATIVE, -5000, -1000, COMMAND_DONE},
 	{TIME_UNKNOWN, INT64_MIN, 1000, COMMAND_NO_CLOCK},
 	{TIME_UNKNOWN, INT64_MIN, -1000, COMMAND_NO_CLOCK},
 	{TIME_UNKNOWN, 500, 1000, COMMAND_DONE},
@@ -120,8 +123,9 @@ START_TEST(command_deadline)
 	w->now.quality = deadlines[_i].quality;
 	if (w->now.quality == TIME_UNKNOWN)
 		w->now.wall_ms = 12345; /* 1970 */
-	origin.server_ms = deadlines[_i].server_ms == INT64_MIN ? 0 : WALL_MS + deadlines[_i].server_ms;
-	c.not_after_ms = (w->now.quality == TIME_UNKNOWN ? WALL_MS : w->now.wall_ms) + deadlines[_i].not_after_ms;
+	int64_t base_ms = w->now.quality == TIME_UNKNOWN ? WALL_MS : w->now.wall_ms;
+	origin.server_ms = deadlines[_i].server_ms == INT64_MIN ? 0 : base_ms + deadlines[_i].server_ms;
+	c.not_after_ms = base_ms + deadlines[_i].not_after_ms;
 	strcpy(c.u.reserve.account, "someone");
 	c.u.reserve.hold_ms = 60000;
 	world_command_from(w, &c, &origin);
