@@ -17,8 +17,9 @@ static void port_breaker(void *ctx, unsigned outlet, bool close)
 	if (w->dying)
 		return;
 	world_trace(w, "breaker %u %s", outlet, close ? "close" : "open");
-	if (close)
-		checker_breaker(&w->checker, outlet, close, w->now_ms);
+	bool already_closed =
+		w->box_config.outlets[outlet].breaker.kind == BREAKER_LATCHING && plant_contact(w->plant, outlet);
+	checker_breaker(&w->checker, outlet, close, already_closed, w->now_ms);
 	plant_drive_breaker(w->plant, outlet, close);
 }
 
@@ -80,7 +81,10 @@ static bool observe_record(void *ctx, uint64_t seq, const char *body, size_t len
 	}
 	world_fold(w, body, length);
 	world_trace(w, "durable %s", body);
-	checker_record(&w->checker, &record, &w->box_config, w->plant, w->now_ms);
+	/* A record that is seen only after the next boot was written in the one before. */
+	bool earlier = record.boot < w->boot;
+	int64_t written_ms = record.at.mono_ms + (earlier ? w->earlier_mono_base_ms : w->mono_base_ms);
+	checker_record(&w->checker, &record, w->plant, written_ms);
 	return w->checker.rule == 0;
 }
 
@@ -243,6 +247,7 @@ void board_boot(struct world *w)
 	plant_set_board(w->plant, true);
 	if (w->power_was_off) {
 		w->power_was_off = false;
+		w->earlier_mono_base_ms = w->mono_base_ms;
 		w->mono_base_ms = w->now_ms;
 		w->quality = TIME_UNKNOWN;
 	}
@@ -258,6 +263,7 @@ void board_boot(struct world *w)
 				"record %llu was durable, now the last is %llu",
 				(unsigned long long)w->checker.seq,
 				(unsigned long long)image.seq);
+	w->boot = image.boot + 1;
 	observe(w);
 	/* What is seen only now was written before the power or the process went. */
 	if (w->checker.records > 0)
@@ -361,6 +367,8 @@ void board_command(struct world *w, const struct command *command, const struct 
 		    word_name(&command_type_words, command->type),
 		    command->outlet);
 	w->result->commands++;
+	if (command->type == COMMAND_START)
+		checker_start(&w->checker, command->outlet, command->u.session.order);
 	if (command->type == COMMAND_UNLOCK)
 		checker_unlock(&w->checker, command->outlet, command->id);
 	if (command_is_stop(command->type) || command->type == COMMAND_OUT_OF_SERVICE)

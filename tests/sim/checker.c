@@ -37,6 +37,8 @@ int checker_init(struct checker *c, const struct box_config *config)
 	c->metering_door_open_since_ms = -1;
 	for (unsigned i = 0; i < config->outlet_count; i++) {
 		c->outlets[i].door_open_since_ms = -1;
+		for (unsigned bit = 0; bit < CAUSE_COUNT; bit++)
+			c->outlets[i].cause_ms[bit] = -1;
 		c->outlets[i].bound_mwh = box_overdraft_bound_mwh(config, i);
 	}
 	return 0;
@@ -137,7 +139,18 @@ static void check_register(struct checker *c, struct checked_outlet *o, const st
 	o->register_mwh = r->register_mwh;
 }
 
-static void check_authorized(struct checker *c, struct checked_outlet *o, const struct record *r, int64_t now_ms)
+/* What is there now, or was at some time since. */
+static unsigned causes_since(const struct checked_outlet *o, int64_t since_ms)
+{
+	unsigned causes = o->present;
+	for (unsigned i = 0; i < CAUSE_COUNT; i++) {
+		if (o->cause_ms[i] >= since_ms && o->cause_ms[i] >= 0)
+			causes |= 1u << i;
+	}
+	return causes;
+}
+
+static void check_authorized(struct checker *c, struct checked_outlet *o, const struct record *r, int64_t written_ms)
 {
 	struct checked_session *s = &o->session;
 	if (s->open)
@@ -146,9 +159,9 @@ static void check_authorized(struct checker *c, struct checked_outlet *o, const 
 		if (c->ended_orders[i] == name_hash(r->order))
 			checker_violate(c, 6, "session %s begins again after its end", r->order);
 	}
-	unsigned causes = s->causes & (CAUSE_BREAKER | CAUSE_METER | CAUSE_TAMPER | CAUSE_DISK);
+	unsigned causes = causes_since(o, written_ms - DURABLE_GRACE_MS);
 	*s = (struct checked_session){
-		.open = true, .grant = r->u.authorized, .authorized_ms = now_ms, .causes = causes};
+		.open = true, .grant = r->u.authorized, .authorized_ms = written_ms, .causes = causes};
 	memcpy(s->order, r->order, sizeof s->order);
 	c->sessions++;
 	if (s->grant.kind == SESSION_SERVICE)
@@ -351,7 +364,8 @@ static void check_meter(struct checked_outlet *o, const struct record *r)
 	o->service_mwh = 0;
 }
 
-static void check_outlet_record(struct checker *c, const struct record *r, const struct plant *plant, int64_t now_ms)
+static void check_outlet_record(struct checker *c, const struct record *r, const struct plant *plant,
+				int64_t written_ms)
 {
 	struct checked_outlet *o = &c->outlets[r->outlet];
 	struct checked_session *s = &o->session;
@@ -362,27 +376,36 @@ static void check_outlet_record(struct checker *c, const struct record *r, const
 		check_meter(o, r);
 		break;
 	case RECORD_AUTHORIZED:
-		check_authorized(c, o, r, now_ms);
+		check_authorized(c, o, r, written_ms);
 		break;
 	case RECORD_STARTED:
-		if (!fits || s->started)
+		if (!fits || s->started || s->paused)
 			checker_violate(c, 1, "session %s starts, but it is not waiting for that", r->order);
 		s->started = true;
 		s->closable = true;
 		s->start_mwh = r->register_mwh;
 		break;
 	case RECORD_RESUMED:
+		if (!fits || !s->paused)
+			checker_violate(c, 1, "session %s resumes, but it is not paused", r->order);
+		s->paused = false;
 		s->closable = true;
 		break;
 	case RECORD_PAUSED:
+		if (!fits || !s->closable)
+			checker_violate(c, 1, "session %s pauses, but it does not run", r->order);
+		s->paused = true;
+		s->closable = false;
+		break;
 	case RECORD_STOPPING:
+		s->paused = false;
 		s->closable = false;
 		break;
 	case RECORD_CREDIT:
 		pool_of(c, s->grant.account)->granted_micros += r->u.credit.credit_micros;
 		break;
 	case RECORD_ENDED:
-		check_ended(c, o, r, plant, now_ms);
+		check_ended(c, o, r, plant, written_ms);
 		break;
 	case RECORD_MARK:
 	case RECORD_AVAILABLE:
@@ -399,17 +422,15 @@ static void check_outlet_record(struct checker *c, const struct record *r, const
 	}
 }
 
-void checker_record(struct checker *c, const struct record *r, const struct box_config *config,
-		    const struct plant *plant, int64_t now_ms)
+void checker_record(struct checker *c, const struct record *r, const struct plant *plant, int64_t written_ms)
 {
-	(void)config;
 	if (r->seq != c->seq + 1)
 		checker_violate(
 			c, 5, "record %llu follows %llu", (unsigned long long)r->seq, (unsigned long long)c->seq);
 	c->seq = r->seq;
 	c->records++;
 	if (r->outlet != RECORD_NO_OUTLET)
-		check_outlet_record(c, r, plant, now_ms);
+		check_outlet_record(c, r, plant, written_ms);
 	if (r->kind == RECORD_COMMAND)
 		check_command(c, r);
 }
@@ -432,11 +453,17 @@ void checker_new_ledger(struct checker *c)
 
 /* --- what the ports and the plant do --- */
 
-void checker_breaker(struct checker *c, unsigned outlet, bool close, int64_t now_ms)
+void checker_breaker(struct checker *c, unsigned outlet, bool close, bool already_closed, int64_t now_ms)
 {
-	const struct checked_outlet *o = &c->outlets[outlet];
+	struct checked_outlet *o = &c->outlets[outlet];
 	if (!close)
 		return;
+	/* Somebody asked, for this session, since it last closed. A latching breaker that a crash left closed is only
+	 * told again what it is. */
+	bool asked = o->start_told && strcmp(o->start_order, o->session.order) == 0;
+	if (!asked && !already_closed)
+		checker_violate(c, 1, "outlet %u closes without an explicit start", outlet);
+	o->start_told = false;
 	if (!o->session.open || !o->session.closable)
 		checker_violate(c, 1, "outlet %u closes without a started, durable session", outlet);
 	if (o->door_open_since_ms >= 0 && now_ms - o->door_open_since_ms > DOOR_GRACE_MS)
@@ -467,12 +494,46 @@ void checker_unlock(struct checker *c, int outlet, const char *id)
 		c->outlets[outlet].pulses_allowed++;
 }
 
-void checker_cause(struct checker *c, int outlet, unsigned causes)
+static void note_causes(struct checker *c, int outlet, unsigned causes, bool begins, bool ends)
 {
 	for (unsigned i = 0; i < c->outlet_count; i++) {
-		if (outlet == RECORD_NO_OUTLET || (unsigned)outlet == i)
-			c->outlets[i].session.causes |= causes;
+		struct checked_outlet *o = &c->outlets[i];
+		if (outlet != RECORD_NO_OUTLET && (unsigned)outlet != i)
+			continue;
+		o->session.causes |= causes;
+		o->present = (o->present | (begins ? causes : 0)) & ~(ends ? causes : 0);
+		for (unsigned bit = 0; bit < CAUSE_COUNT; bit++) {
+			if (causes & (1u << bit))
+				o->cause_ms[bit] = c->now_ms;
+		}
 	}
+}
+
+void checker_cause(struct checker *c, int outlet, unsigned causes)
+{
+	note_causes(c, outlet, causes, false, false);
+}
+
+void checker_cause_begins(struct checker *c, int outlet, unsigned causes)
+{
+	note_causes(c, outlet, causes, true, false);
+}
+
+void checker_cause_ends(struct checker *c, int outlet, unsigned causes)
+{
+	bool there = false;
+	for (unsigned i = 0; i < c->outlet_count; i++)
+		there |= (outlet == RECORD_NO_OUTLET || (unsigned)outlet == i) && (c->outlets[i].present & causes) != 0;
+	if (there)
+		note_causes(c, outlet, causes, false, true);
+}
+
+void checker_start(struct checker *c, int outlet, const char *order)
+{
+	if (outlet < 0 || (unsigned)outlet >= c->outlet_count)
+		return;
+	c->outlets[outlet].start_told = true;
+	word_copy(c->outlets[outlet].start_order, ORDER_SIZE, order);
 }
 
 static void note_door(int64_t *open_since_ms, bool shut, int64_t now_ms)
@@ -511,6 +572,7 @@ static void check_outlet_step(struct checker *c, const struct box_config *config
 void checker_step(struct checker *c, const struct box_config *config, const struct plant *plant,
 		  const enum outlet_state *states, int64_t now_ms)
 {
+	c->now_ms = now_ms;
 	if (config->metering_door_fitted)
 		note_door(&c->metering_door_open_since_ms, plant_door(plant, PLANT_METERING_BOX), now_ms);
 	if (plant_longest_coil_ms(plant, PLANT_METERING_BOX) > config->metering_lock_pulse_ms)

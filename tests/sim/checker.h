@@ -18,8 +18,8 @@ enum cause {
 	CAUSE_BREAKER = 1 << 4, /* a breaker fault was put in */
 	CAUSE_METER = 1 << 5, /* a meter fault was put in */
 	CAUSE_DISK = 1 << 6,
-	CAUSE_SERVER_SILENT = 1 << 7,
 };
+#define CAUSE_COUNT 7
 
 struct checked_session {
 	char order[ORDER_SIZE];
@@ -28,11 +28,16 @@ struct checked_session {
 	bool closable; /* the durable records say that the breaker may be closed */
 	struct grant grant;
 	int64_t start_mwh;
-	int64_t authorized_ms;
+	bool paused;
+	int64_t authorized_ms; /* world time at which the heart wrote it */
 	unsigned causes;
 };
 
 struct checked_outlet {
+	unsigned present; /* causes that last until mended */
+	int64_t cause_ms[CAUSE_COUNT]; /* world time at which each was last there; -1 when never */
+	bool start_told; /* an explicit start reached the box, and has not closed the breaker yet */
+	char start_order[ORDER_SIZE];
 	struct checked_session session;
 	int64_t register_mwh; /* of the last durable record */
 	int64_t outside_mwh;
@@ -70,6 +75,7 @@ struct checker {
 	size_t done_count;
 	uint64_t *ended_orders; /* hashes, CHECKED_ORDERS of them, owned */
 	size_t ended_count;
+	int64_t now_ms; /* world time */
 	int64_t server_heard_ms; /* world time of the last word from the server that reached the box */
 	int64_t metering_door_open_since_ms;
 	uint64_t metering_pulses;
@@ -83,21 +89,28 @@ struct checker {
 int checker_init(struct checker *c, const struct box_config *config);
 void checker_free(struct checker *c);
 
-/* A record has become durable, at world time now_ms, with the plant as it is now. */
-void checker_record(struct checker *c, const struct record *record, const struct box_config *config,
-		    const struct plant *plant, int64_t now_ms);
+/* A record has become durable, written by the heart at world time written_ms, with the plant as it is now. */
+void checker_record(struct checker *c, const struct record *record, const struct plant *plant, int64_t written_ms);
 
 /* The box has a new ledger because the old one was damaged: its open sessions are the server's to close. */
 void checker_new_ledger(struct checker *c);
 
-void checker_breaker(struct checker *c, unsigned outlet, bool close, int64_t now_ms);
+/* The heart drives a breaker. already_closed: a latching one whose contact is closed is told again what it is. */
+void checker_breaker(struct checker *c, unsigned outlet, bool close, bool already_closed, int64_t now_ms);
 void checker_pulse(struct checker *c, int outlet);
 
 /* An unlock command reaches the box: its lock may be pulsed once for it, however often it comes. */
 void checker_unlock(struct checker *c, int outlet, const char *id);
 
-/* Marks a cause for one outlet's session, or for all (RECORD_NO_OUTLET). */
+/* Something that passes at once happens to one outlet, or to all (RECORD_NO_OUTLET). */
 void checker_cause(struct checker *c, int outlet, unsigned causes);
+
+/* Something begins that lasts, and ends. */
+void checker_cause_begins(struct checker *c, int outlet, unsigned causes);
+void checker_cause_ends(struct checker *c, int outlet, unsigned causes);
+
+/* An explicit start reaches the box. */
+void checker_start(struct checker *c, int outlet, const char *order);
 
 /* After every step: breakers, doors and coils as the plant has them. states: the heart's, NULL while it is dead. */
 void checker_step(struct checker *c, const struct box_config *config, const struct plant *plant,

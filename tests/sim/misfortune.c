@@ -51,7 +51,7 @@ static void meter(struct world *w)
 {
 	unsigned outlet = any_outlet(w);
 	static unsigned const kinds[] = {PLANT_METER_SILENT, PLANT_METER_SILENT, PLANT_METER_ZERO};
-	checker_cause(&w->checker, (int)outlet, CAUSE_METER);
+	checker_cause_begins(&w->checker, (int)outlet, CAUSE_METER);
 	if (chance_happens(&w->chance, 50)) {
 		struct plant_meter_config other = w->plant_config.outlets[outlet].meter;
 		snprintf(other.serial,
@@ -60,6 +60,7 @@ static void meter(struct world *w)
 			 (long long)chance_between(&w->chance, 1, 999999999999));
 		other.initial_mwh = chance_between(&w->chance, 0, 50000000);
 		plant_replace_meter(w->plant, outlet, &other);
+		mend_in(w, MEND_METER, outlet, 5 * MINUTE_MS); /* by then the box has taken it for its own */
 		return;
 	}
 	plant_set_fault(w->plant, outlet, kinds[chance_between(&w->chance, 0, 2)], true);
@@ -69,7 +70,7 @@ static void meter(struct world *w)
 static void breaker(struct world *w)
 {
 	unsigned outlet = any_outlet(w);
-	checker_cause(&w->checker, (int)outlet, CAUSE_BREAKER);
+	checker_cause_begins(&w->checker, (int)outlet, CAUSE_BREAKER);
 	switch (chance_between(&w->chance, 0, 3)) {
 	case 0:
 		plant_set_fault(w->plant, outlet, PLANT_WELDED, true);
@@ -93,11 +94,11 @@ static void door(struct world *w)
 {
 	unsigned outlet = any_outlet(w);
 	if (chance_happens(&w->chance, 100)) {
-		checker_cause(&w->checker, RECORD_NO_OUTLET, CAUSE_TAMPER | CAUSE_DOOR);
+		checker_cause_begins(&w->checker, RECORD_NO_OUTLET, CAUSE_TAMPER | CAUSE_DOOR);
 		plant_open_door(w->plant, PLANT_METERING_BOX, true);
 		mend_in(w, MEND_METERING_DOOR, 0, chance_between(&w->chance, SECOND_MS, 10 * MINUTE_MS));
 	} else {
-		checker_cause(&w->checker, (int)outlet, CAUSE_DOOR);
+		checker_cause_begins(&w->checker, (int)outlet, CAUSE_DOOR);
 		if (chance_happens(&w->chance, 300))
 			plant_tick_bounce(w->plant, (int)outlet, chance_between(&w->chance, 5, 200));
 		else
@@ -108,7 +109,7 @@ static void door(struct world *w)
 
 static void disk(struct world *w)
 {
-	checker_cause(&w->checker, RECORD_NO_OUTLET, CAUSE_DISK);
+	checker_cause_begins(&w->checker, RECORD_NO_OUTLET, CAUSE_DISK);
 	switch (chance_between(&w->chance, 0, 2)) {
 	case 0:
 		w->disk_slow = true;
@@ -179,18 +180,22 @@ static void mend(struct world *w, enum mending what, unsigned outlet)
 		w->link_up = true;
 		break;
 	case MEND_METER:
-		plant_set_fault(w->plant, outlet, PLANT_METER_SILENT | PLANT_METER_ZERO | PLANT_METER_STUCK, false);
+		plant_set_fault(w->plant, outlet, PLANT_METER_SILENT | PLANT_METER_ZERO, false);
+		checker_cause_ends(&w->checker, (int)outlet, CAUSE_METER);
 		break;
 	case MEND_DOOR:
 		plant_close_door(w->plant, (int)outlet);
+		checker_cause_ends(&w->checker, (int)outlet, CAUSE_DOOR);
 		break;
 	case MEND_METERING_DOOR:
 		plant_close_door(w->plant, PLANT_METERING_BOX);
+		checker_cause_ends(&w->checker, RECORD_NO_OUTLET, CAUSE_TAMPER | CAUSE_DOOR);
 		break;
 	case MEND_DISK:
 		w->disk_slow = false;
 		cutvfs_set_full(w->disk, false);
 		cutvfs_fail_from(w->disk, 0);
+		checker_cause_ends(&w->checker, RECORD_NO_OUTLET, CAUSE_DISK);
 		break;
 	}
 }

@@ -272,6 +272,7 @@ static void mend(struct world *w, unsigned outlet)
 	plant_set_fault(w->plant, outlet, PLANT_WELDED | PLANT_STUCK_OPEN | PLANT_BYPASSED, false);
 	plant_reset_trip(w->plant, outlet);
 	plant_close_door(w->plant, PLANT_METERING_BOX);
+	checker_cause_ends(&w->checker, (int)outlet, CAUSE_BREAKER);
 }
 
 void people_call_technician(struct world *w, unsigned outlet)

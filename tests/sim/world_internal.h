@@ -80,6 +80,8 @@ struct world {
 	bool dying; /* the power went in the middle of a call: nothing counts any more */
 	uint64_t generation;
 	int64_t mono_base_ms;
+	int64_t earlier_mono_base_ms; /* of the boot before */
+	uint32_t boot;
 	bool power_was_off; /* since the last boot: its clocks begin anew */
 	enum time_quality quality;
 	struct box *box;
