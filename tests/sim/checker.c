@@ -30,7 +30,8 @@ int checker_init(struct checker *c, const struct box_config *config)
 {
 	memset(c, 0, sizeof *c);
 	c->ended_orders = calloc(CHECKED_ORDERS, sizeof *c->ended_orders);
-	if (c->ended_orders == NULL)
+	c->bills = calloc(CHECKED_BILLS, sizeof *c->bills);
+	if (c->ended_orders == NULL || c->bills == NULL)
 		return -ENOMEM;
 	c->outlet_count = config->outlet_count;
 	c->server_heard_ms = INT64_MIN / 2;
@@ -46,6 +47,8 @@ int checker_init(struct checker *c, const struct box_config *config)
 
 void checker_free(struct checker *c)
 {
+	free(c->bills);
+	c->bills = NULL;
 	free(c->ended_orders);
 	c->ended_orders = NULL;
 }
@@ -264,6 +267,15 @@ static void check_money(struct checker *c, struct checked_outlet *o, const struc
 				(long long)cost,
 				(long long)left,
 				(long long)(bound + pool->bound_micros));
+	if (c->bill_count < CHECKED_BILLS) {
+		struct checked_bill *bill = &c->bills[c->bill_count++];
+		*bill = (struct checked_bill){
+			.receipt = *receipt, .bound_micros = bound + pool->bound_micros, .calm = calm};
+		memcpy(bill->order, s->order, sizeof bill->order);
+		memcpy(bill->account, s->grant.account, sizeof bill->account);
+	} else {
+		checker_violate(c, 5, "more than %d sessions: the checker cannot hold them", CHECKED_BILLS);
+	}
 	if (receipt->reason == END_CREDIT_EXHAUSTED)
 		check_cut_off(c, o, r, pool, cost);
 	pool->spent_micros += expected;
@@ -438,6 +450,7 @@ void checker_record(struct checker *c, const struct record *r, const struct plan
 void checker_new_ledger(struct checker *c)
 {
 	c->seq = 0;
+	c->bill_count = 0; /* some of them never reached the server: it bills by what it has */
 	for (unsigned i = 0; i < c->outlet_count; i++) {
 		struct checked_outlet *o = &c->outlets[i];
 		if (o->session.open) {

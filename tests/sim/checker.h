@@ -57,6 +57,16 @@ struct checked_pool {
 	int64_t bound_micros; /* what the overdraft bounds of its ended sessions are worth */
 };
 
+/* An end as the box wrote it, for comparing with what the server made of it. */
+struct checked_bill {
+	char order[ORDER_SIZE];
+	char account[ACCOUNT_SIZE];
+	struct receipt receipt;
+	int64_t bound_micros;
+	bool calm; /* neither the meter nor the breaker had a fault: the overdraft bound holds */
+};
+
+#define CHECKED_BILLS 8192
 #define CHECKED_COMMANDS 4096
 #define CHECKED_ORDERS 65536
 
@@ -73,6 +83,8 @@ struct checker {
 	size_t unlock_count;
 	uint64_t done_commands[CHECKED_COMMANDS]; /* hashes of the ids, in a ring */
 	size_t done_count;
+	struct checked_bill *bills; /* of the present ledger, CHECKED_BILLS of them, owned */
+	size_t bill_count;
 	uint64_t *ended_orders; /* hashes, CHECKED_ORDERS of them, owned */
 	size_t ended_count;
 	int64_t now_ms; /* world time */

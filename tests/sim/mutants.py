@@ -18,6 +18,8 @@ from pathlib import Path
 MUTANTS = [
     (1, "src/box/supply.c", "else if (box->durable_seq >= o->close_after_seq)", "else",
      "--seeds 1..5 --faults none"),
+    (1, "src/box/outlet.c", "else if (outlet_missing(box, o) != 0)\n\t\to->start_wanted = false;",
+     "else if (outlet_missing(box, o) != 0)\n\t\to->start_wanted = true;", "--seeds 1..20 --faults door"),
     (2, "src/box/outlet.c", "\tsupply_open(box, o);\n\to->start_wanted = false;\n\to->boot_pending = false;",
      "\to->start_wanted = false;\n\to->boot_pending = false;", "--seeds 1..5 --faults none"),
     (3, "src/ledger/ledger.c", "touched[record->outlet] = true;",
@@ -26,6 +28,8 @@ MUTANTS = [
      "--seeds 1..20 --faults breaker"),
     (5, "src/ledger/ledger.c", "memcpy(link.prev, l->next_tip, sizeof link.prev);",
      "memcpy(link.prev, l->tip, sizeof link.prev);", "--seeds 1..5 --faults none"),
+    (5, "tools/ops/core/books.c", "order->captured_micros = order->billed_micros < balance ? order->billed_micros : balance;", 
+     "order->captured_micros = 0;", "--seeds 1..5 --faults none"),
     (6, "src/box/command_run.c", "if (c->seq <= box->image.command_seq)", "if (c->seq == 0)",
      "--seeds 1..40 --faults link"),
     (7, "src/box/supply.c", "target = paid_mwh;", "target = paid_mwh + 5 * supply_bound_mwh(box, o);",

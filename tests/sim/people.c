@@ -80,6 +80,9 @@ static void keep_account_funded(struct world *w, struct customer *c)
 	snprintf(key, sizeof key, "%s-recharge-%llu", c->account, (unsigned long long)c->orders);
 	if (ops_recharge(w->ops, c->account, 20000000, key, &error) < 0)
 		checker_violate(&w->checker, 5, "recharge: %s", error.text);
+	else
+		w->recharged_micros[c - w->customers < WORLD_ACCOUNTS ? c - w->customers : WORLD_ACCOUNTS - 1] +=
+			20000000;
 }
 
 static void order(struct world *w, struct customer *c)

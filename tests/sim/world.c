@@ -396,6 +396,60 @@ static void compare_records(struct world *w)
 	free(c.texts);
 }
 
+static void compare_bill(struct world *w, const struct checked_bill *bill)
+{
+	struct checker *c = &w->checker;
+	struct ops_order o;
+	struct ops_error error;
+	const struct receipt *ours = &bill->receipt;
+	if (ops_get_order(w->ops, bill->order, &o, &error) < 0) {
+		checker_violate(c, 5, "order %s: %s", bill->order, error.text);
+		return;
+	}
+	if (o.state != OPS_ORDER_DONE || o.receipt.reason != ours->reason || o.receipt.energy_mwh != ours->energy_mwh ||
+	    o.receipt.amount_micros != ours->amount_micros)
+		checker_violate(c, 5, "order %s: the server's end is not the box's", bill->order);
+	if (o.billed_micros != ours->amount_micros || o.price_differs)
+		checker_violate(c,
+				5,
+				"order %s: billed %lld micros, the box says %lld",
+				bill->order,
+				(long long)o.billed_micros,
+				(long long)ours->amount_micros);
+	if (bill->calm && o.written_off_micros > bill->bound_micros)
+		checker_violate(c,
+				5,
+				"order %s: %lld micros written off, the bound is %lld",
+				bill->order,
+				(long long)o.written_off_micros,
+				(long long)bill->bound_micros);
+}
+
+/* What customers have is what they paid in, less what was captured from them: nothing else moves their money. */
+static void compare_balances(struct world *w)
+{
+	struct ops_error error;
+	for (int i = 0; i < WORLD_ACCOUNTS; i++) {
+		int64_t expected = w->recharged_micros[i];
+		int64_t balance = 0;
+		char account[ACCOUNT_SIZE];
+		snprintf(account, sizeof account, "account-%d", i);
+		for (size_t b = 0; b < w->checker.bill_count; b++) {
+			struct ops_order o = {.captured_micros = 0};
+			if (strcmp(w->checker.bills[b].account, account) == 0 &&
+			    ops_get_order(w->ops, w->checker.bills[b].order, &o, &error) == 0)
+				expected -= o.captured_micros;
+		}
+		if (ops_balance(w->ops, account, &balance, &error) == 0 && balance != expected)
+			checker_violate(&w->checker,
+					5,
+					"%s has %lld micros, its payments and bills make %lld",
+					account,
+					(long long)balance,
+					(long long)expected);
+	}
+}
+
 static void check_rest(struct world *w)
 {
 	struct checker *c = &w->checker;
@@ -416,6 +470,10 @@ static void check_rest(struct world *w)
 		    o->service_mwh != checked->service_mwh || o->outside_mwh != checked->outside_mwh)
 			checker_violate(c, 4, "outlet %u: the box's account of its register is not the records'", i);
 	}
+	for (size_t i = 0; i < c->bill_count; i++)
+		compare_bill(w, &c->bills[i]);
+	if (w->rotten == 0)
+		compare_balances(w);
 	if (ops_check(w->ops, &error) < 0)
 		checker_violate(c, 5, "%s", error.text);
 	/* What rots after it was sent is found by verify, and may differ from what the server has. */

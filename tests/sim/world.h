@@ -15,6 +15,7 @@
 
 #define WORLD_BOX "box-1"
 #define WORLD_CUSTOMERS 4
+#define WORLD_ACCOUNTS 3 /* the last two customers share one */
 #define WORLD_EPOCH_MS INT64_C(1781000000000) /* a day in June 2026 */
 
 /* What may go wrong; bits of a set. */

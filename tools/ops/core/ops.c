@@ -539,6 +539,8 @@ static int judge_usage(struct ops *ops, struct ops_order *order, const struct us
 	    (result = ops_spendable_of(ops, &account, &spendable, error)) < 0)
 		return result;
 	int64_t more = order->grant.credit_micros > 0 ? order->grant.credit_micros : usage->lease_micros;
+	if (more <= 0) /* it was ordered on what its companions hold, and they have ended */
+		more = held_micros > 0 ? held_micros : spendable;
 	if (more > spendable)
 		more = spendable;
 	if (more <= 0 && usage->cost_micros >= held_micros)
