@@ -77,7 +77,7 @@ static void keep_account_funded(struct world *w, struct customer *c)
 	char key[64];
 	if (ops_balance(w->ops, c->account, &balance, &error) < 0 || balance > 5000000)
 		return;
-	snprintf(key, sizeof key, "%s-recharge-%llu", c->account, (unsigned long long)c->orders);
+	snprintf(key, sizeof key, "%s-recharge-%llu", c->account, (unsigned long long)++w->recharges);
 	if (ops_recharge(w->ops, c->account, 20000000, key, &error) < 0)
 		checker_violate(&w->checker, 5, "recharge: %s", error.text);
 	else

@@ -104,6 +104,7 @@ struct world {
 
 	/* the people */
 	struct customer customers[WORLD_CUSTOMERS];
+	uint64_t recharges; /* so far: each payment has a key of its own */
 	int64_t recharged_micros[WORLD_ACCOUNTS];
 	bool technician_called[OUTLETS_MAX];
 	uint64_t technician_visits;
