@@ -6,6 +6,9 @@
 /* The time of the primed register is not known: this mark says so. */
 #define TIME_NOT_KNOWN INT64_MIN
 
+/* Over a boot nobody knows how long the register counted on. Up to this much needs no second opinion. */
+#define UNSEEN_MS INT64_C(86400000)
+
 #define UJ_PER_MWH INT64_C(3600000)
 
 /* Meters are read at their own pace: a register may show energy of up to this much before the reading before. */
@@ -48,7 +51,7 @@ static bool rise_fits(struct plausibility_gate *g, int64_t register_mwh, int64_t
 	int64_t level_uj;
 	if (g->trusted_ms == TIME_NOT_KNOWN) {
 		g->ahead_uj = 0;
-		return true;
+		return register_mwh - g->trusted_mwh <= carried_uj(g, UNSEEN_MS) / UJ_PER_MWH;
 	}
 	int64_t drained_uj = now_ms > g->trusted_ms ? carried_uj(g, now_ms - g->trusted_ms) : 0;
 	if (__builtin_mul_overflow(register_mwh - g->trusted_mwh, UJ_PER_MWH, &level_uj) ||

@@ -39,7 +39,7 @@ struct plausibility_gate {
 void plausibility_init(struct plausibility_gate *g, int64_t rated_mw, int64_t step_mwh);
 
 /* Says which meter and register are trusted, from the ledger at boot or after a meter was replaced. The time since
- * then is unknown, so the first reading may lie any distance above register_mwh. */
+ * then is unknown: the first reading may lie above register_mwh by what twice the rating carries in a day. */
 void plausibility_prime(struct plausibility_gate *g, const char *serial, int64_t register_mwh);
 
 /* Judges one reading. Only after READING_TRUSTED does the trusted register move. */

@@ -192,7 +192,7 @@ static void resolve_doubt(struct box *box, struct outlet *o, const struct meter_
 	if (other)
 		adopt(box, o, reading);
 	else if (reading->register_mwh > o->gate.trusted_mwh)
-		plausibility_prime(&o->gate, image->serial, o->gate.trusted_mwh);
+		plausibility_prime(&o->gate, image->serial, reading->register_mwh);
 }
 
 static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
