@@ -445,6 +445,9 @@ void checker_record(struct checker *c, const struct record *r, const struct plan
 		check_outlet_record(c, r, plant, written_ms);
 	if (r->kind == RECORD_COMMAND)
 		check_command(c, r);
+	if (r->kind == RECORD_COMMAND && r->u.command.type == COMMAND_START && r->u.command.outcome == COMMAND_DONE &&
+	    r->outlet != RECORD_NO_OUTLET)
+		c->outlets[r->outlet].start_taken = c->outlets[r->outlet].start_told;
 }
 
 void checker_new_ledger(struct checker *c)
@@ -473,10 +476,11 @@ void checker_breaker(struct checker *c, unsigned outlet, bool close, bool alread
 		return;
 	/* Somebody asked, for this session, since it last closed. A latching breaker that a crash left closed is only
 	 * told again what it is. */
-	bool asked = o->start_told && strcmp(o->start_order, o->session.order) == 0;
+	bool asked = o->start_taken && strcmp(o->start_order, o->session.order) == 0;
 	if (!asked && !already_closed)
 		checker_violate(c, 1, "outlet %u closes without an explicit start", outlet);
 	o->start_told = false;
+	o->start_taken = false;
 	if (!o->session.open || !o->session.closable)
 		checker_violate(c, 1, "outlet %u closes without a started, durable session", outlet);
 	if (o->door_open_since_ms >= 0 && now_ms - o->door_open_since_ms > DOOR_GRACE_MS)

@@ -37,6 +37,7 @@ struct checked_outlet {
 	unsigned present; /* causes that last until mended */
 	int64_t cause_ms[CAUSE_COUNT]; /* world time at which each was last there; -1 when never */
 	bool start_told; /* an explicit start reached the box, and has not closed the breaker yet */
+	bool start_taken; /* and its durable result says that it was not refused */
 	char start_order[ORDER_SIZE];
 	struct checked_session session;
 	int64_t register_mwh; /* of the last durable record */
