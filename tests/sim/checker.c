@@ -34,7 +34,6 @@ int checker_init(struct checker *c, const struct box_config *config)
 	if (c->ended_orders == NULL || c->bills == NULL)
 		return -ENOMEM;
 	c->outlet_count = config->outlet_count;
-	c->server_heard_ms = INT64_MIN / 2;
 	c->metering_door_open_since_ms = -1;
 	for (unsigned i = 0; i < config->outlet_count; i++) {
 		c->outlets[i].door_open_since_ms = -1;

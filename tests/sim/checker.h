@@ -89,7 +89,6 @@ struct checker {
 	uint64_t *ended_orders; /* hashes, CHECKED_ORDERS of them, owned */
 	size_t ended_count;
 	int64_t now_ms; /* world time */
-	int64_t server_heard_ms; /* world time of the last word from the server that reached the box */
 	int64_t metering_door_open_since_ms;
 	uint64_t metering_pulses;
 	uint64_t metering_pulses_allowed;

@@ -157,7 +157,6 @@ static void take_answer(struct world *w, const struct happening *h)
 	struct uplink_event event = {.type = UPLINK_POSTED, .accepted_through = h->value};
 	w->post_id = 0;
 	w->quality = TIME_SYNCHRONISED;
-	w->checker.server_heard_ms = w->now_ms;
 	ledger_accept(w->ledger, h->value);
 	box_on_uplink(w->box, &event, world_moment(w));
 	board_after(w);
@@ -217,7 +216,6 @@ static void take_line(struct world *w, const struct happening *h)
 		return;
 	struct uplink_event event = {.type = UPLINK_STREAM_HEARD};
 	w->quality = TIME_SYNCHRONISED;
-	w->checker.server_heard_ms = w->now_ms;
 	box_on_uplink(w->box, &event, world_moment(w));
 	board_after(w);
 	if (h->text == NULL || !w->alive)
