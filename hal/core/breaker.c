@@ -6,6 +6,9 @@
 
 #include "moment.h"
 
+/* Meters show a mean over the last second or so: the first reading after an opening may still show what was. */
+#define CURRENT_PROVES_WELDED 2
+
 static const char *const state_names[BREAKER_STATE_COUNT] = {
 	[BREAKER_UNKNOWN] = "unknown",
 	[BREAKER_OPENING] = "opening",
@@ -61,24 +64,26 @@ static enum breaker_state judge_closing(struct breaker *b, int64_t now_ms)
 	}
 	if (b->contact_known && b->was_closed) {
 		latch(b, BREAKER_TRIPPED);
-		return b->current_seen ? BREAKER_CLOSED : BREAKER_OPEN;
+		return b->current_readings > 0 ? BREAKER_CLOSED : BREAKER_OPEN;
 	}
 	if (!had_its_time(b, now_ms))
 		return BREAKER_CLOSING;
 	if (b->config.contact_fitted) {
 		latch(b, BREAKER_WILL_NOT_CLOSE);
-		return b->current_seen ? BREAKER_CLOSED : BREAKER_OPEN;
+		return b->current_readings > 0 ? BREAKER_CLOSED : BREAKER_OPEN;
 	}
-	return b->current_seen ? BREAKER_CLOSED : BREAKER_PRESUMED_CLOSED;
+	return b->current_readings > 0 ? BREAKER_CLOSED : BREAKER_PRESUMED_CLOSED;
 }
 
 static enum breaker_state judge_opening(struct breaker *b, int64_t now_ms)
 {
 	bool contact_closed = b->contact_known && b->contact;
-	if (had_its_time(b, now_ms) && (contact_closed || b->current_seen)) {
+	if (had_its_time(b, now_ms) && (contact_closed || b->current_readings >= CURRENT_PROVES_WELDED)) {
 		latch(b, BREAKER_WELDED);
 		return BREAKER_CLOSED;
 	}
+	if (b->current_readings > 0)
+		return BREAKER_OPENING; /* the next reading tells */
 	if (b->contact_known && !b->contact)
 		return BREAKER_OPEN;
 	if (!had_its_time(b, now_ms) || b->config.contact_fitted)
@@ -89,7 +94,7 @@ static enum breaker_state judge_opening(struct breaker *b, int64_t now_ms)
 /* Nothing commanded yet: what is seen. Zero current proves nothing. */
 static enum breaker_state judge_uncommanded(const struct breaker *b)
 {
-	if (b->current_seen || (b->contact_known && b->contact))
+	if (b->current_readings > 0 || (b->contact_known && b->contact))
 		return BREAKER_CLOSED;
 	return b->contact_known ? BREAKER_OPEN : b->state;
 }
@@ -112,7 +117,7 @@ void breaker_on_command(struct breaker *b, bool closed, int64_t now_ms)
 	b->commanded = closed;
 	b->commanded_at_ms = now_ms;
 	b->was_closed = false;
-	b->current_seen = false;
+	b->current_readings = 0;
 	judge(b, now_ms);
 }
 
@@ -121,7 +126,7 @@ void breaker_on_contact(struct breaker *b, bool closed, int64_t now_ms)
 	if (!b->config.contact_fitted)
 		return;
 	if (b->commanded && b->contact && !closed)
-		b->current_seen = false; /* measured before the contact opened */
+		b->current_readings = 0; /* measured before the contact opened */
 	b->contact_known = true;
 	b->contact = closed;
 	judge(b, now_ms);
@@ -129,10 +134,12 @@ void breaker_on_contact(struct breaker *b, bool closed, int64_t now_ms)
 
 void breaker_on_reading(struct breaker *b, int64_t current_ma, int64_t register_mwh, int64_t reading_ms)
 {
-	if (!b->command_given || had_its_time(b, reading_ms))
-		b->current_seen = current_ma >= b->config.current_threshold_ma;
+	if (current_ma < b->config.current_threshold_ma)
+		b->current_readings = 0;
+	else if ((!b->command_given || had_its_time(b, reading_ms)) && b->current_readings < CURRENT_PROVES_WELDED)
+		b->current_readings++;
 	judge(b, reading_ms);
-	if (!breaker_is_open(b))
+	if (!breaker_is_open(b) || !had_its_time(b, reading_ms))
 		return;
 	if (!b->settled_register_known) {
 		b->settled_register_known = true;
@@ -151,6 +158,8 @@ int64_t breaker_deadline(const struct breaker *b)
 {
 	if (b->state != BREAKER_OPENING && b->state != BREAKER_CLOSING)
 		return MOMENT_NEVER;
+	if (b->state == BREAKER_OPENING && b->current_readings > 0)
+		return MOMENT_NEVER; /* a reading is awaited */
 	/* With a contact fitted whose level was never told, the deadline has passed and only an input can help. */
 	if (b->state == BREAKER_OPENING && b->config.contact_fitted && !b->contact_known)
 		return MOMENT_NEVER;

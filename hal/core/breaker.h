@@ -3,7 +3,8 @@
  * Pure room: libc only. The machine says; it decides nothing and drives nothing.
  *
  * Three witnesses: the command given; the contact (auxiliary contact or load-side voltage), where one is fitted; the
- * measured current and energy. Zero current proves nothing (nothing may be plugged in), current proves closed.
+ * measured current and energy. Zero current proves nothing (nothing may be plugged in), current proves closed; against an
+ * opening command it takes two readings in a row, for meters show a mean over the last second.
  * Without a contact input a closed breaker is only presumed, and "will not close" cannot be told. */
 #ifndef HAL_CORE_BREAKER_H
 #define HAL_CORE_BREAKER_H
@@ -54,7 +55,7 @@ struct breaker {
 	bool contact; /* true: closed; debounced by the caller */
 	bool was_closed; /* seen closed since the last closing command */
 	int64_t commanded_at_ms;
-	bool current_seen; /* current flowed at the last reading that was taken after the command had had its time */
+	int current_readings; /* in a row with current, taken after the command had had its time */
 	bool settled_register_known;
 	int64_t settled_register_mwh; /* at the first reading after the breaker settled open */
 };
@@ -68,7 +69,7 @@ void breaker_on_command(struct breaker *b, bool closed, int64_t now_ms);
 /* Says what the contact input shows (stable level). */
 void breaker_on_contact(struct breaker *b, bool closed, int64_t now_ms);
 
-/* Says what the meter shows: magnitude of current in mA, register in mWh, taken at reading_ms. */
+/* Says what the meter shows: magnitude of current in mA, register in mWh; neither older than reading_ms. */
 void breaker_on_reading(struct breaker *b, int64_t current_ma, int64_t register_mwh, int64_t reading_ms);
 
 /* Lets time pass. */

@@ -9,7 +9,8 @@
 #define METER_SERIAL_SIZE 33 /* 32 characters and the NUL */
 
 struct meter_reading {
-	int64_t mono_ms; /* when its last byte arrived: the age of the reading counts from here */
+	int64_t mono_ms; /* when the register's last byte arrived: the age of the reading counts from here */
+	int64_t asked_ms; /* when the first of its questions was sent: nothing in it is older than this */
 	int64_t register_mwh; /* forward active energy, in the register's own step */
 	int64_t power_mw; /* active power, negative when it flows backwards */
 	int64_t current_ma; /* magnitude of the largest phase's current */

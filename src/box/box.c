@@ -210,10 +210,37 @@ void box_init(struct box *box, const struct box_config *config, const struct box
 	struct record r = box_record(box, RECORD_BOOT, RECORD_NO_OUTLET);
 	word_copy(r.u.boot.version, sizeof r.u.boot.version, config->version);
 	box_write(box, &r);
+	if (config->ledger_set_aside)
+		box_alarm(box, RECORD_NO_OUTLET, ALARM_LEDGER_SET_ASIDE, "a damaged ledger was put aside");
+	if (config->insecure_commands)
+		box_alarm(box, RECORD_NO_OUTLET, ALARM_INSECURE_COMMANDS, "commands act without a signature");
 	for (unsigned i = 0; i < config->outlet_count; i++) {
 		box->outlets[i].index = i;
 		outlet_init(box, &box->outlets[i]);
 	}
+	finish(box);
+}
+
+void box_reconfigure(struct box *box, const struct box_config *config, struct moment now)
+{
+	begin(box, now);
+	box->config.metering_grant_ms = config->metering_grant_ms;
+	box->config.meter_late_ms = config->meter_late_ms;
+	box->config.meter_silent_ms = config->meter_silent_ms;
+	box->config.settle_ms = config->settle_ms;
+	box->config.resume_window_ms = config->resume_window_ms;
+	box->config.boot_wait_ms = config->boot_wait_ms;
+	box->config.mark_ms = config->mark_ms;
+	box->config.service_ms = config->service_ms;
+	finish(box);
+}
+
+void box_shut_down(struct box *box, struct moment now)
+{
+	begin(box, now);
+	for (unsigned i = 0; i < box->config.outlet_count; i++)
+		if (box->outlets[i].state == OUTLET_SUPPLYING)
+			supply_interrupted(box, &box->outlets[i]);
 	finish(box);
 }
 
@@ -333,4 +360,24 @@ void box_progress(const struct box *box, unsigned outlet, struct progress *p, st
 	p->cost_micros = account_session_cost(box, o);
 	p->remaining_micros = account_remaining_micros(box, o);
 	supply_forecast(box, o, p);
+}
+
+void box_view(const struct box *box, unsigned outlet, struct outlet_view *view)
+{
+	assert(outlet < box->config.outlet_count);
+	const struct outlet *o = &box->outlets[outlet];
+	*view = (struct outlet_view){
+		.breaker = o->breaker.state,
+		.door_known = o->door.known,
+		.door_closed = o->door.stable,
+		.contact_known = o->contact.known,
+		.contact_closed = o->contact.stable,
+	};
+}
+
+bool box_metering_door(const struct box *box, bool *closed)
+{
+	if (box->metering_door.known)
+		*closed = box->metering_door.stable;
+	return box->metering_door.known;
 }

@@ -48,6 +48,7 @@ struct box_config {
 	int64_t mark_ms; /* between two register marks */
 	int64_t service_ms; /* longest service session */
 	bool insecure_commands; /* a workshop's setting: unverified commands act */
+	bool ledger_set_aside; /* the ledger is new because a damaged one was put aside: an alarm says so */
 	struct uplink_config uplink;
 };
 
@@ -102,6 +103,14 @@ void box_on_command(struct box *box, const struct command *command, const struct
 /* Something happened on the link. */
 void box_on_uplink(struct box *box, const struct uplink_event *event, struct moment now);
 
+/* Takes over the times of config that may change while the box runs: metering_grant_ms, meter_late_ms, meter_silent_ms,
+ * settle_ms, resume_window_ms, boot_wait_ms, mark_ms, service_ms. What already counts goes on by the old ones. */
+void box_reconfigure(struct box *box, const struct box_config *config, struct moment now);
+
+/* The process is about to end: every breaker opens, and what was supplying is paused for a new start. Wait for
+ * box_on_durable() of all that was appended, and call nothing else any more. */
+void box_shut_down(struct box *box, struct moment now);
+
 /* Time has passed, by itself. */
 void box_on_deadline(struct box *box, struct moment now);
 
@@ -114,6 +123,19 @@ bool box_uplink_next(struct box *box, struct uplink_request *request, struct mom
 
 /* An outlet as it is. outlet < outlet_count. */
 void box_progress(const struct box *box, unsigned outlet, struct progress *progress, struct moment now);
+
+/* What else can be seen of an outlet, for people who look into the box. */
+struct outlet_view {
+	enum breaker_state breaker;
+	bool door_known;
+	bool door_closed;
+	bool contact_known;
+	bool contact_closed;
+};
+void box_view(const struct box *box, unsigned outlet, struct outlet_view *view);
+
+/* The metering box's door: false with *closed untouched while its level is not known. */
+bool box_metering_door(const struct box *box, bool *closed);
 
 /* What the records up to the last one written add up to, durable or not. Owned by the box. */
 const struct box_image *box_image(const struct box *box);

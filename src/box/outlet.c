@@ -207,7 +207,7 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 		adopt(box, o, reading);
 	if (o->driven)
 		fee_predictor_reading(&o->predictor, reading->register_mwh, reading->power_mw, reading->mono_ms);
-	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->mono_ms);
+	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->asked_ms);
 	if (stepped && o->state == OUTLET_SUPPLYING && image->session.grant.mode == FEE_REMOTE)
 		uplink_on_progress(&box->uplink);
 }
@@ -231,7 +231,7 @@ void outlet_on_reading(struct box *box, struct outlet *o, const struct meter_rea
 		settle(box, o, reading);
 	/* A start needs a register that was read after it was asked for. */
 	bool startable = o->state == OUTLET_READY || (o->state == OUTLET_PAUSED && !o->boot_pending);
-	if (startable && o->start_wanted && reading->mono_ms >= o->start_wanted_ms && outlet_missing(box, o) == 0)
+	if (startable && o->start_wanted && reading->asked_ms >= o->start_wanted_ms && outlet_missing(box, o) == 0)
 		supply_begin(box, o);
 }
 
@@ -293,7 +293,7 @@ void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason)
 static void settle(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
 	bool quiet = breaker_is_open(&o->breaker) && reading->current_ma < o->breaker.config.current_threshold_ma &&
-		     reading->mono_ms >= o->breaker.commanded_at_ms;
+		     reading->asked_ms >= o->breaker.commanded_at_ms;
 	if (quiet && o->settle_register_mwh == reading->register_mwh)
 		end(box, o, box->image.outlets[o->index].session.reason, true);
 	else

@@ -156,6 +156,8 @@ static bool begin_post(struct uplink *u, struct uplink_request *request, int64_t
 
 bool uplink_next(struct uplink *u, uint64_t after, struct uplink_request *request, int64_t now_ms)
 {
+	if (u->config.disabled)
+		return false;
 	if (u->stream_dead) {
 		u->stream_dead = false;
 		*request = (struct uplink_request){.action = UPLINK_CLOSE_STREAM};
@@ -174,6 +176,8 @@ bool uplink_next(struct uplink *u, uint64_t after, struct uplink_request *reques
 
 int64_t uplink_deadline(const struct uplink *u)
 {
+	if (u->config.disabled)
+		return MOMENT_NEVER;
 	int64_t post = u->posting ? u->posted_ms + u->config.post_timeout_ms : post_ms(u);
 	int64_t stream = u->streaming ? stream_dead_ms(u) : u->stream_backoff.next_ms;
 	return post < stream ? post : stream;

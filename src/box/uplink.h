@@ -11,6 +11,7 @@
 #define UPLINK_RETRY_AFTER_MAX_MS INT64_C(3600000) /* no server can silence a box for longer */
 
 struct uplink_config {
+	bool disabled; /* the box has no server: nothing is asked of the shell */
 	int64_t heartbeat_ms; /* what the box asks of the command stream; dead after 1.5 of them */
 	int64_t backoff_min_ms; /* ceiling of the first delay after a failure; doubles each time */
 	int64_t backoff_max_ms;

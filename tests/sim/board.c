@@ -302,6 +302,7 @@ static void board_reads(struct world *w)
 	if (reading.clock_ms != 0 && w->quality == TIME_UNKNOWN)
 		w->quality = TIME_RELATIVE;
 	reading.mono_ms = w->now_ms - w->mono_base_ms;
+	reading.asked_ms = reading.mono_ms;
 	box_on_reading(w->box, outlet, &reading, world_moment(w));
 	board_after(w);
 }

@@ -162,7 +162,7 @@ int64_t register_of(const struct world *w, unsigned outlet)
 void world_read(struct world *w, unsigned outlet)
 {
 	const struct plant_outlet *p = &w->plant[outlet];
-	struct meter_reading r = {.mono_ms = w->now.mono_ms, .power_mw = flow_mw(p), .current_ma = flow_mw(p) / 230};
+	struct meter_reading r = {.mono_ms = w->now.mono_ms, .asked_ms = w->now.mono_ms, .power_mw = flow_mw(p), .current_ma = flow_mw(p) / 230};
 
 	r.register_mwh = register_of(w, outlet);
 	memcpy(r.serial, p->serial, sizeof r.serial);

@@ -390,17 +390,27 @@ static const struct conversation {
 	 false,
 	 {{OPEN_IT, 0, S(OPENING), BREAKER_SOUND, 0, 0},
 	  {TICK, 100, S(PRESUMED_OPEN), BREAKER_SOUND, 0, 0},
-	  {READ, 500, ANY & ~ANY_OPEN, BREAKER_WELDED, 50, 70000},
+	  {READ, 500, ANY & ~ANY_OPEN, BREAKER_SOUND, 50, 70000},
+	  {READ, 550, ANY & ~ANY_OPEN, BREAKER_WELDED, 50, 70000},
 	  {CLEAR_NO, 600, ANY & ~ANY_OPEN, BREAKER_WELDED, 0, 0},
 	  {READ, 700, ANY_OPEN, BREAKER_WELDED, 0, 70000},
 	  {CLEAR_YES, 800, ANY_OPEN, BREAKER_SOUND, 0, 0},
-	  {READ, 900, ANY & ~ANY_OPEN, BREAKER_WELDED, 9000, 70000}}},
+	  {READ, 900, ANY & ~ANY_OPEN, BREAKER_SOUND, 9000, 70000},
+	  {READ, 950, ANY & ~ANY_OPEN, BREAKER_WELDED, 9000, 70000}}},
+	{"one lagging reading of current welds nothing",
+	 false,
+	 {{OPEN_IT, 0, S(OPENING), BREAKER_SOUND, 0, 0},
+	  {TICK, 100, S(PRESUMED_OPEN), BREAKER_SOUND, 0, 0},
+	  {READ, 500, S(OPENING), BREAKER_SOUND, 9000, 70000},
+	  {READ, 700, S(PRESUMED_OPEN), BREAKER_SOUND, 0, 70000},
+	  {READ, 900, S(OPENING), BREAKER_SOUND, 9000, 70000}}},
 	{"welded: current, though the contact says open",
 	 true,
 	 {{OPEN_IT, 0, S(OPENING), BREAKER_SOUND, 0, 0},
 	  {SEEN_OPEN, 50, S(OPEN), BREAKER_SOUND, 0, 0},
 	  {TICK, 100, S(OPEN), BREAKER_SOUND, 0, 0},
-	  {READ, 500, ANY & ~ANY_OPEN, BREAKER_WELDED, 9000, 70000},
+	  {READ, 500, ANY & ~ANY_OPEN, BREAKER_SOUND, 9000, 70000},
+	  {READ, 550, ANY & ~ANY_OPEN, BREAKER_WELDED, 9000, 70000},
 	  {CLEAR_NO, 600, ANY & ~ANY_OPEN, BREAKER_WELDED, 0, 0}}},
 	{"a reading from before the opening is no witness",
 	 true,
@@ -600,7 +610,8 @@ static void check_breaker(const struct breaker *b, enum breaker_fault before, co
 	if (before != BREAKER_SOUND && t->op != CLEAR_YES)
 		REQUIRE(b->fault != BREAKER_SOUND, "a latched fault went away by itself");
 	if (t->op == READ && t->current_ma >= 50 && b->command_given && !b->commanded && now > b->commanded_at_ms + 100)
-		REQUIRE(b->fault != BREAKER_SOUND && !breaker_is_open(b), "current through an open breaker");
+		REQUIRE(!breaker_is_open(b) && (b->fault != BREAKER_SOUND || b->current_readings < 2),
+			"current through an open breaker");
 	if (t->op == TICK)
 		REQUIRE(breaker_deadline(b) > now, "deadline in the past: the loop would spin");
 }
