@@ -66,13 +66,7 @@ int ledger_sqlite_error(struct ledger *l, int code, const char *what, struct led
 
 int ledger_hash(struct ledger *l, const char *text, size_t length, char hash[RECORD_HASH_SIZE])
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned digest_length;
-	if (EVP_Digest(text, length, digest, &digest_length, l->sha256, NULL) != 1)
-		return -ENOMEM;
-	for (size_t i = 0; i < RECORD_HASH_SIZE / 2; i++)
-		snprintf(hash + 2 * i, 3, "%02x", digest[i]);
-	return 0;
+	return ledger_hash_text(l->sha256, text, length, hash);
 }
 
 int ledger_hash_equals(struct ledger *l, const char *text, size_t length, const char *expected)
@@ -475,6 +469,16 @@ int ledger_commit(struct ledger *l, struct ledger_queue *queue, struct ledger_er
 const char *ledger_id(const struct ledger *l)
 {
 	return l->id;
+}
+
+const char *ledger_tip(const struct ledger *l)
+{
+	return l->tip;
+}
+
+const struct box_image *ledger_image(const struct ledger *l)
+{
+	return &l->image;
 }
 
 uint64_t ledger_durable_seq(const struct ledger *l)

@@ -57,6 +57,10 @@ const char *ledger_id(const struct ledger *ledger);
 /* The last seq that is durable, 0 for none. */
 uint64_t ledger_durable_seq(const struct ledger *ledger);
 
+/* The hash of the last durable record, and what all of them add up to. Owned by the ledger. */
+const char *ledger_tip(const struct ledger *ledger);
+const struct box_image *ledger_image(const struct ledger *ledger);
+
 /* The last seq that the server has accepted. ledger_accept() notes a higher one; it becomes durable with the next commit,
  * because forgetting it only repeats a harmless batch. */
 uint64_t ledger_accepted_seq(const struct ledger *ledger);

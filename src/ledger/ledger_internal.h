@@ -40,6 +40,7 @@ int ledger_fail(struct ledger_error *error, int result, const char *what, const 
 int ledger_sqlite_error(struct ledger *ledger, int code, const char *what, struct ledger_error *error);
 
 /* SHA-256 in hexadecimal digits. 0 or -ENOMEM. */
+int ledger_hash_text(EVP_MD *sha256, const char *text, size_t length, char hash[RECORD_HASH_SIZE]);
 int ledger_hash(struct ledger *ledger, const char *text, size_t length, char hash[RECORD_HASH_SIZE]);
 
 /* 1 when text hashes to expected, 0 when not, -ENOMEM. */

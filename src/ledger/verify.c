@@ -4,67 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "ledger_internal.h"
 
 struct verification {
-	struct ledger *ledger;
-	uint64_t seq; /* of the last record looked at */
-	char tip[RECORD_HASH_SIZE]; /* its hash */
-	struct ledger_report *report; /* NULL when only the chain is checked */
+	struct ledger_chain chain;
 	int result;
 	struct ledger_error *error;
 };
 
-static bool reject(struct verification *v, uint64_t seq, const char *why)
-{
-	snprintf(v->error->text,
-		 sizeof v->error->text,
-		 "ledger: damaged: record %llu: %s",
-		 (unsigned long long)seq,
-		 why);
-	v->result = -EBADMSG;
-	return false;
-}
-
-static bool replay(struct verification *v, const struct record *record)
-{
-	const char *fault = v->report == NULL ? NULL : image_apply(&v->report->image, record);
-	if (fault != NULL)
-		return reject(v, record->seq, fault);
-	if (v->report != NULL)
-		v->report->records++;
-	return true;
-}
-
 static bool verify_record(void *ctx, uint64_t seq, const char *body, size_t length)
 {
 	struct verification *v = ctx;
-	struct record record;
-	struct record_link link;
-	struct wire_error wire;
-	if (!wire_read_record(body, length, &record, &link, &wire))
-		return reject(v, seq, wire.text);
-	if (record.seq != seq || seq != v->seq + 1)
-		return reject(v, seq, "its seq is not the next one");
-	if (strcmp(link.ledger, v->ledger->id) != 0)
-		return reject(v, seq, "it belongs to another ledger");
-	if (strcmp(link.prev, v->tip) != 0)
-		return reject(v, seq, "the hash of the record before does not match: one of the two was changed");
-	if (!replay(v, &record))
-		return false;
-	v->seq = seq;
-	v->result = ledger_hash(v->ledger, body, length, v->tip);
+	v->result = ledger_chain_take(&v->chain, seq, body, length, v->error);
 	return v->result == 0;
 }
 
-/* Everything above v->seq. */
-static int verify_chain(struct verification *v)
+/* Everything above the chain's last. */
+static int verify_chain(struct verification *v, struct ledger *l)
 {
 	int result = 0;
 	uint64_t before = UINT64_MAX;
-	while (result == 0 && v->result == 0 && v->seq != before) {
-		before = v->seq;
-		result = ledger_read(v->ledger, v->seq + 1, LEDGER_BATCH_MAX, verify_record, v, v->error);
+	while (result == 0 && v->result == 0 && v->chain.seq != before) {
+		before = v->chain.seq;
+		result = ledger_read(l, before + 1, LEDGER_BATCH_MAX, verify_record, v, v->error);
 	}
 	return result == 0 ? v->result : result;
 }
@@ -72,22 +35,36 @@ static int verify_chain(struct verification *v)
 static bool take_hash(void *ctx, uint64_t seq, const char *body, size_t length)
 {
 	struct verification *v = ctx;
-	v->seq = seq;
-	v->result = ledger_hash(v->ledger, body, length, v->tip);
+	v->chain.seq = seq;
+	v->result = ledger_hash_text(v->chain.sha256, body, length, v->chain.tip);
 	return v->result == 0;
+}
+
+/* The last accepted record is where the tail begins: its hash is taken for granted. */
+static int skip_accepted(struct verification *v, struct ledger *l)
+{
+	if (l->accepted == 0)
+		return 0;
+	int result = ledger_read(l, l->accepted, 1, take_hash, v, v->error);
+	if (result < 0 || v->result < 0)
+		return result < 0 ? result : v->result;
+	return v->chain.seq == l->accepted ?
+		       0 :
+		       ledger_fail(v->error, -EBADMSG, "damaged", "the last accepted record is missing");
 }
 
 int ledger_verify_tail(struct ledger *l, struct ledger_error *error)
 {
-	struct verification v = {.ledger = l, .error = error};
-	int result = ledger_hash(l, l->id, strlen(l->id), v.tip);
-	if (result == 0 && l->accepted > 0)
-		result = ledger_read(l, l->accepted, 1, take_hash, &v, error);
-	if (result == 0 && v.result == 0 && v.seq != l->accepted)
-		return ledger_fail(error, -EBADMSG, "damaged", "the last accepted record is missing");
-	if (result == 0 && v.result == 0)
-		result = verify_chain(&v);
-	return result == 0 ? v.result : result;
+	struct verification v = {.error = error};
+	int result = ledger_chain_begin(&v.chain, l->id, error);
+	if (result < 0)
+		return result;
+	v.chain.replays = false; /* what came before is not known */
+	result = skip_accepted(&v, l);
+	if (result == 0)
+		result = verify_chain(&v, l);
+	ledger_chain_end(&v.chain);
+	return result;
 }
 
 /* Whether two parts read the same; their texts are freed. Memory may differ where a name is shorter than its field. */
@@ -116,16 +93,18 @@ static int compare_images(struct ledger *l, const struct box_image *replayed, st
 
 int ledger_verify(struct ledger *l, struct ledger_report *report, struct ledger_error *error)
 {
-	struct verification v = {.ledger = l, .report = report, .error = error};
+	struct verification v = {.error = error};
 	char tip[RECORD_HASH_SIZE];
-	image_init(&report->image);
-	report->records = 0;
-	int result = ledger_hash(l, l->id, strlen(l->id), v.tip);
-	if (result == 0)
-		result = verify_chain(&v);
+	int result = ledger_chain_begin(&v.chain, l->id, error);
+	if (result < 0)
+		return result;
+	result = verify_chain(&v, l);
+	ledger_chain_end(&v.chain);
+	report->records = v.chain.seq;
+	report->image = v.chain.image;
 	if (result == 0)
 		result = ledger_get_meta(l, "tip", tip, sizeof tip, error);
-	if (result == 0 && strcmp(tip, v.tip) != 0)
+	if (result == 0 && strcmp(tip, v.chain.tip) != 0)
 		result = ledger_fail(error, -EBADMSG, "damaged", "the last record was changed");
 	return result < 0 ? result : compare_images(l, &report->image, error);
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire.h"
+#include "json.h"
 #include "words.h"
 
 enum field_type {
@@ -44,13 +44,6 @@ bool fields_write(const struct field *fields, const void *from, cJSON *object);
 /* Reads every field into the struct at `to`, whose fields are zero before. False, with *error filled, at the first that
  * is missing, of the wrong type or out of its limits. */
 bool fields_read(const struct field *fields, const cJSON *object, void *to, struct wire_error *error);
-
-/* Parses text, at most max bytes, at most WIRE_DEPTH_MAX deep, one object without repeated names and nothing behind it.
- * NULL with *error filled when it is not. The caller frees it with cJSON_Delete(). */
-cJSON *json_parse_object(const char *text, size_t length, size_t max, struct wire_error *error);
-
-/* The object as text without spaces, or NULL when memory is short; deletes the object in both cases. */
-char *json_print_and_delete(cJSON *object);
 
 /* Fills the error with printf's arguments, cut to its size. Always false. */
 bool wire_fail(struct wire_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
