@@ -17,7 +17,11 @@ from pathlib import Path
 LIBC = frozenset("""assert.h ctype.h errno.h inttypes.h limits.h stdarg.h stdbool.h stddef.h stdint.h
     string.h""".split())
 STDIO, STDLIB = frozenset({"stdio.h"}), frozenset({"stdlib.h"})
-TESTS = LIBC | STDIO | STDLIB | {"check.h", "cjson/cJSON.h", "sqlite3.h", "openssl/evp.h", "fcntl.h", "unistd.h",
+# What the rooms that meet the operating system use of it.
+POSIX = frozenset("""dirent.h fcntl.h getopt.h grp.h poll.h pthread.h pwd.h signal.h stdatomic.h sysexits.h termios.h time.h
+    unistd.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/random.h sys/socket.h sys/stat.h
+    sys/statvfs.h sys/time.h sys/timex.h sys/types.h sys/un.h sys/wait.h""".split())
+TESTS = LIBC | STDIO | STDLIB | POSIX | {"pty.h", "modbus/modbus.h", "check.h", "cjson/cJSON.h", "sqlite3.h", "openssl/evp.h", "fcntl.h", "unistd.h",
                                  "sys/stat.h", "sys/types.h"}
 
 IMPORTS = frozenset("""memcpy memset memchr memmove memcmp strcmp strncpy strlen strncmp strnlen snprintf
@@ -43,11 +47,13 @@ ROOMS = {
     "src/box": Room(("src/model",), LIBC | STDIO, "libbox.a"),
     "src/wire": Room(("src/model",), LIBC | STDIO | STDLIB | {"cjson/cJSON.h", "time.h"}),
     "src/ledger": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
+    "hal/io": Room(("hal/core",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h", "gpiod.h", "ini.h"}),
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
-    "tests/fuzz": Room(("src/wire",), TESTS | {"dirent.h"}),
-    "tests/unit": Room(("tests/sim",), TESTS),
+    "tests/fuzz": Room(("src/wire",), TESTS),
+    "tests/unit": Room(("tests/sim", "hal/io"), TESTS),
+    "tests/vm": Room(("hal/io",), TESTS),
 }
 
 LEXEME = re.compile(r'//(?:\\\n|[^\n])*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
