@@ -48,11 +48,14 @@ ROOMS = {
     "src/wire": Room(("src/model",), LIBC | STDIO | STDLIB | {"cjson/cJSON.h", "time.h"}),
     "src/ledger": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "hal/io": Room(("hal/core",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h", "gpiod.h", "ini.h"}),
+    "src/control": Room((), LIBC),
+    "src/daemon": Room(("src/box", "src/ledger", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX |
+                       {"ini.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
     "tests/fuzz": Room(("src/wire",), TESTS),
-    "tests/unit": Room(("tests/sim", "hal/io"), TESTS),
+    "tests/unit": Room(("tests/sim", "src/daemon"), TESTS),
     "tests/vm": Room(("hal/io",), TESTS),
 }
 

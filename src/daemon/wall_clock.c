@@ -1,0 +1,68 @@
+/* src/daemon/wall_clock.c: see wall_clock.h. */
+#include "wall_clock.h"
+
+#include <sys/timex.h>
+#include <time.h>
+
+/* 2026-11-01T00:00:00Z, about when this program was written: no true clock is behind it. Moved on at each release. */
+#define BUILD_FLOOR_MS INT64_C(1793491200000)
+
+/* A board does not run longer than this on one program: a meter's clock ahead of it is set wrong. */
+#define CEILING_MS (INT64_C(30) * 366 * 24 * 3600 * 1000)
+
+#define CHECK_MS INT64_C(10000) /* between two questions to the kernel */
+
+static int64_t read_ms(clockid_t clock)
+{
+	struct timespec t = {0};
+	clock_gettime(clock, &t); /* these clocks always exist on Linux */
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t monotonic_now_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
+}
+
+void wall_clock_init(struct wall_clock *c, bool trust_system)
+{
+	*c = (struct wall_clock){.trust_system = trust_system, .floor_ms = BUILD_FLOOR_MS, .checked_ms = INT64_MIN};
+}
+
+void wall_clock_floor(struct wall_clock *c, int64_t wall_ms)
+{
+	if (wall_ms > c->floor_ms)
+		c->floor_ms = wall_ms;
+}
+
+void wall_clock_meter(struct wall_clock *c, int64_t clock_ms, int64_t mono_ms)
+{
+	if (c->meter_known || clock_ms < c->floor_ms || clock_ms > BUILD_FLOOR_MS + CEILING_MS)
+		return;
+	c->meter_known = true;
+	c->meter_offset_ms = clock_ms - mono_ms;
+}
+
+/* What the kernel has been told by an NTP client: not more than a few seconds wrong. */
+static bool kernel_is_synchronised(void)
+{
+	struct timex t = {0};
+	return adjtimex(&t) >= 0 && (t.status & STA_UNSYNC) == 0;
+}
+
+struct moment wall_clock_now(struct wall_clock *c)
+{
+	struct moment now = {
+		.mono_ms = monotonic_now_ms(), .wall_ms = read_ms(CLOCK_REALTIME), .quality = TIME_UNKNOWN};
+	if (c->checked_ms == INT64_MIN || now.mono_ms - c->checked_ms >= CHECK_MS) {
+		c->checked_ms = now.mono_ms;
+		c->synchronised = c->trust_system || kernel_is_synchronised();
+	}
+	if (c->synchronised && now.wall_ms >= c->floor_ms) {
+		now.quality = TIME_SYNCHRONISED;
+	} else if (c->meter_known) {
+		now.wall_ms = now.mono_ms + c->meter_offset_ms;
+		now.quality = TIME_RELATIVE;
+	}
+	return now;
+}
