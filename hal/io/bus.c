@@ -27,20 +27,11 @@
 #define REFUSED_MS INT64_C(600000) /* a slow quantity that the meter does not have */
 #define GAP_CHARS 4 /* silence between two frames */
 
-/* Slow quantities in their turn; the date stands for the whole clock. */
+/* Slow quantities in their turn; the date stands for the whole clock, which comes first: after an outage the box waits
+ * for it. */
 static const enum meter_quantity slow[] = {
-	METER_VOLTAGE_A,
-	METER_VOLTAGE_B,
-	METER_VOLTAGE_C,
-	METER_FREQUENCY,
-	METER_DATE,
-	METER_STATUS_1,
-	METER_STATUS_2,
-	METER_STATUS_3,
-	METER_STATUS_4,
-	METER_STATUS_5,
-	METER_STATUS_6,
-	METER_STATUS_7,
+	METER_DATE,	METER_VOLTAGE_A, METER_VOLTAGE_B, METER_VOLTAGE_C, METER_FREQUENCY, METER_STATUS_1,
+	METER_STATUS_2, METER_STATUS_3,	 METER_STATUS_4,  METER_STATUS_5,  METER_STATUS_6,  METER_STATUS_7,
 };
 #define SLOW_COUNT (sizeof slow / sizeof *slow)
 

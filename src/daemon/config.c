@@ -115,6 +115,31 @@ static void read_coil(struct config_document *doc, const struct config_section *
 	config_numbers(doc, section, numbers, base);
 }
 
+/* "./x" and "../x" stand beside the configuration: a tree that is tried out before it is installed. */
+static void read_models_dir(struct config_loader *loader, const struct config_section *section)
+{
+	const struct config_entry *entry = config_entry(section, "models_dir");
+	const char *path = loader->doc.path;
+	const char *slash = strrchr(path, '/');
+	bool beside = entry && (strncmp(entry->value, "./", 2) == 0 || strncmp(entry->value, "../", 3) == 0);
+	if (!beside) {
+		config_path(&loader->doc, section, "models_dir", loader->models_dir, sizeof(loader->models_dir));
+		return;
+	}
+	int length = snprintf(loader->models_dir,
+			      sizeof(loader->models_dir),
+			      "%.*s%s",
+			      slash ? (int)(slash - path) + 1 : 0,
+			      path,
+			      entry->value);
+	if (length < 0 || (size_t)length >= sizeof(loader->models_dir))
+		config_fail(&loader->doc,
+			    section,
+			    "models_dir",
+			    "the path is too long; at most %zu bytes",
+			    sizeof(loader->models_dir) - 1);
+}
+
 static void read_box(struct config_loader *loader)
 {
 	struct config_document *doc = &loader->doc;
@@ -132,7 +157,7 @@ static void read_box(struct config_loader *loader)
 	config_flag(doc, s, "local_sessions", &config->local_sessions);
 	config_flag(doc, s, "trust_system_clock", &config->trust_system_clock);
 	config_flag(doc, s, "insecure_commands", &config->box.insecure_commands);
-	config_path(doc, s, "models_dir", loader->models_dir, sizeof(loader->models_dir));
+	read_models_dir(loader, s);
 	read_pins(loader, s);
 	config_pin(doc, s, "metering_door", is_simulated(loader), &config->pins.metering_door);
 	config_lock(doc, s, "metering_lock", is_simulated(loader), config->pins.metering_lock);

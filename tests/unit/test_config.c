@@ -167,6 +167,17 @@ START_TEST(sample_loads)
 }
 END_TEST
 
+/* Its models stand beside it in the tree, wherever that is. */
+START_TEST(simulated_box_loads)
+{
+	char name[4096];
+	snprintf(name, sizeof(name), "%s/../boxsim/box.conf", models);
+	REQUIRE(config_load(name, &config, &error) == 0, "%s", error.text);
+	ck_assert_uint_eq(config.box.outlet_count, 2);
+	ck_assert_str_ne(config.pins.socket, "");
+}
+END_TEST
+
 /* Every line that the sample shows behind '#' is its default: taken in, it changes nothing. */
 START_TEST(sample_shows_defaults)
 {
@@ -1194,6 +1205,7 @@ static Suite *config_suite(void)
 
 	tcase_set_timeout(files, 25);
 	tcase_add_test(files, sample_loads);
+	tcase_add_test(files, simulated_box_loads);
 	tcase_add_test(files, sample_shows_defaults);
 	tcase_add_test(files, keys_are_documented);
 	tcase_add_test(files, values_in_their_places);
