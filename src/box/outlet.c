@@ -382,8 +382,9 @@ static void run_lock(struct box *box, struct outlet *o)
 		o->pulse_after_seq = 0; /* nobody stands there any more */
 		return;
 	}
-	if (o->customer_pulse && box->image.outlets[o->index].fault == FAULT_WELDED) {
-		o->pulse_after_seq = 0; /* it welded while the pulse waited: what is behind the door is live */
+	bool welded = box->image.outlets[o->index].fault == FAULT_WELDED;
+	if (o->customer_pulse && (welded || o->state == OUTLET_SUPPLYING)) {
+		o->pulse_after_seq = 0; /* while the pulse waited, what is behind the door became live */
 		return;
 	}
 	int64_t pulse_ms = lock_pulse(&o->lock, box->now.mono_ms);

@@ -505,6 +505,22 @@ START_TEST(lock_on_request)
 }
 END_TEST
 
+/* The coil rests, and meanwhile the customer starts: what is behind the door is live then. */
+START_TEST(no_late_unlock_while_supplying)
+{
+	authorized("o", 5 * KWH);
+	world_run(w, 1000);
+	ck_assert_uint_eq(count_pulses(w, 0), 1);
+	struct command c = command_for(w, COMMAND_UNLOCK, 0);
+	world_command(w, &c);
+	world_start_order(w, 0, "o");
+	world_run(w, 1000);
+	require_state(w, 0, OUTLET_SUPPLYING);
+	world_run(w, 20000);
+	ck_assert_uint_eq(count_pulses(w, 0), 1);
+}
+END_TEST
+
 /* Nobody's box is opened for a customer who has no session there. */
 START_TEST(no_session_no_unlock)
 {
@@ -650,6 +666,7 @@ static void add_finishing(Suite *suite)
 	tcase_add_test(t, finishing_refuses_the_next_one);
 	tcase_add_test(t, lock_on_request);
 	tcase_add_test(t, no_session_no_unlock);
+	tcase_add_test(t, no_late_unlock_while_supplying);
 }
 
 static void add_pause(Suite *suite)
