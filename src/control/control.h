@@ -11,7 +11,7 @@
  *
  *   hello    -> "program":"meterboxd","version":TEXT,"protocol":1,"box":TEXT,"outlets":N
  *   status   -> the box as it is:
- *               "box","version","uptime_ms","mono_ms","time":{"wall":RFC3339,"quality":WORD},
+ *               "box","version","config" and "state_dir" (paths),"uptime_ms","mono_ms","time":{"wall":RFC3339,"quality":WORD},
  *               "ledger":{"state":"open"|"failing"|"unavailable","error":TEXT,"id","last_seq","durable_seq","accepted_seq"},
  *               "metering_door":"closed"|"open"|"unknown"|"not fitted","local_sessions":BOOL,
  *               "outlets":[{"outlet":1.., "progress":{as on the uplink}, "fault":WORD, "out_of_service":BOOL,

@@ -3,7 +3,9 @@
  * Room: src/daemon; libc only. No state but the level: any thread may write a line, whole. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +32,7 @@ static const struct {
 };
 
 static _Atomic enum log_level least_grave = LOG_LEVEL_INFO;
+static _Atomic unsigned lost; /* lines since the last that was written */
 
 void log_set_level(enum log_level level)
 {
@@ -80,6 +83,27 @@ static void blank_controls(char *line, size_t length)
 			line[i] = ' ';
 }
 
+/* There is no second place to say that the first one does not take a line, and no line is worth a breaker's time: what
+ * cannot be written at once (a terminal held with Ctrl-S, a reader that hangs) is lost, and how much is said later.
+ * A pipe that is ready takes a line of this size without waiting. */
+static void write_line(const char *line, size_t length)
+{
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char told[HEAD_SIZE];
+	if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) {
+		lost++;
+		return;
+	}
+	unsigned count = atomic_exchange(&lost, 0);
+	if (count > 0) {
+		int size = snprintf(told, sizeof(told), "event=log_lost lines=%u\n", count);
+		ssize_t written = write(STDERR_FILENO, told, (size_t)size);
+		(void)written;
+	}
+	ssize_t written = write(STDERR_FILENO, line, length);
+	(void)written;
+}
+
 void log_line(enum log_level level, const char *event, const char *format, ...)
 {
 	static const char cut[] = "...";
@@ -106,11 +130,8 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
 	}
 	blank_controls(line, used);
 	line[used++] = '\n';
-	/* There is no second place to say that the first one does not take a line, and no line is worth a breaker's
-	 * time: what cannot be written is lost. */
 	int saved = errno;
-	ssize_t written = write(STDERR_FILENO, line, used);
-	(void)written;
+	write_line(line, used);
 	errno = saved;
 }
 

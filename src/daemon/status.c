@@ -208,7 +208,8 @@ char *daemon_status(struct daemon *d)
 	struct moment now = wall_clock_now(&d->clock);
 	cJSON *root = cJSON_CreateObject();
 	bool done = root != NULL && add_bool(root, "ok", true) && add_text(root, "box", d->config.box.box) &&
-		    add_text(root, "version", d->config.box.version) &&
+		    add_text(root, "version", d->config.box.version) && add_text(root, "config", d->config.path) &&
+		    add_text(root, "state_dir", d->config.state_dir) &&
 		    add_number(root, "uptime_ms", now.mono_ms - d->started_ms) &&
 		    add_number(root, "mono_ms", now.mono_ms);
 	cJSON *clock = done ? cJSON_AddObjectToObject(root, "time") : NULL;

@@ -1176,6 +1176,27 @@ START_TEST(log_without_reader)
 }
 END_TEST
 
+/* A reader that hangs, or a terminal held with Ctrl-S: nobody waits for it, and what was lost is said afterwards. */
+START_TEST(log_with_a_hanging_reader)
+{
+	for (int i = 0; i < 3000; i++)
+		log_line(LOG_LEVEL_INFO,
+			 "filler",
+			 "text=%s",
+			 log_text("some forty characters of an ordinary line").text);
+	while (strstr(log_read(), "filler"))
+		;
+	log_line(LOG_LEVEL_INFO, "after", "%s", "");
+	unsigned lines = 0;
+	const char *told = strstr(log_read(), "event=log_lost lines=");
+	ck_assert_ptr_nonnull(told);
+	ck_assert_int_eq(sscanf(told, "event=log_lost lines=%u", &lines), 1);
+	ck_assert_uint_gt(lines, 0);
+	ck_assert_uint_lt(lines, 3000);
+	ck_assert_ptr_nonnull(strstr(told, "event=after"));
+}
+END_TEST
+
 START_TEST(log_texts)
 {
 	char *text = calloc(1, 2 * LOG_TEXT_SIZE);
@@ -1237,6 +1258,7 @@ static Suite *config_suite(void)
 	tcase_add_test(log, log_levels);
 	tcase_add_test(log, log_one_line);
 	tcase_add_test(log, log_without_reader);
+	tcase_add_test(log, log_with_a_hanging_reader);
 	tcase_add_test(log, log_texts);
 	suite_add_tcase(suite, files);
 	suite_add_tcase(suite, printing);
