@@ -20,7 +20,8 @@
  *                 "rated_mw","overdraft_bound_mwh",
  *                 "meter":{"name","bus","protocol","model","address","serial","silent":BOOL,"outcome":WORD,"asked","answered",
  *                   "age_ms" (-1: never), "register_mwh","power_mw","current_ma","voltage_mv":[..],"frequency_mhz",
- *                   "clock":RFC3339, "status":[{"word":1,"bits":"0x0000","text":[..]}], what is not known is absent}}],
+ *                   "clock":RFC3339 (advanced to now), "status":[{"word":1,"bits":"0x0000","text":[..]}], what is not known is absent}}],
+ *                 (before the ledger is open, "progress" to "door" and the ledger's "id" and seqs are absent)
  *               "buses":[{"name","device","state":"open"|"lost","error":TEXT,"cycle_ms","foreign":BOOL}]
  *   watch    -> the same line again and again, whenever something has changed, at most once in "interval_ms" (argument,
  *               200 to 60000, default 1000) and at least every 10 s, until the client closes the connection

@@ -82,6 +82,9 @@ static void end_service(struct client *c)
 	struct daemon *d = c->server->d;
 	if (c->service_outlet == RECORD_NO_OUTLET || d->box == NULL)
 		return;
+	const struct session_image *session = &box_image(d->box)->outlets[c->service_outlet].session;
+	if (!session_is_open(session) || strcmp(session->grant.order, c->service_order) != 0)
+		return; /* it has ended before */
 	struct command command = {.type = COMMAND_STOP, .outlet = c->service_outlet, .actor = ACTOR_TECHNICIAN};
 	struct daemon_result result;
 	word_copy(command.box, sizeof command.box, d->config.box.box);

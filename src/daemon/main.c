@@ -97,6 +97,15 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* What asks for it later (a reload, the doctor) may stand in another folder. */
+static void make_absolute(char *path, size_t size)
+{
+	char *absolute = realpath(path, NULL);
+	if (absolute != NULL && strlen(absolute) < size)
+		word_copy(path, size, absolute);
+	free(absolute);
+}
+
 int main(int argc, char **argv)
 {
 	static struct config config; /* too large for the stack */
@@ -110,6 +119,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "meterboxd: %s\n", error.text);
 		return EX_CONFIG;
 	}
+	make_absolute(config.path, sizeof config.path);
 	word_copy(config.box.version, sizeof config.box.version, METERBOX_VERSION);
 	config.box.uplink.disabled = true; /* this version does not talk to a server yet */
 	return arguments.check ? check(&config, arguments.json) : daemon_run(&config);

@@ -51,12 +51,13 @@ ROOMS = {
     "src/control": Room((), LIBC),
     "src/daemon": Room(("src/box", "src/ledger", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX |
                        {"ini.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
+    "tools/meterboxctl": Room(("src/control", "src/ledger"), LIBC | STDIO | STDLIB | POSIX | {"cjson/cJSON.h"}),
     "tools/boxsim": Room(("tools/boxsim/plant",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h"}),
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
     "tests/fuzz": Room(("src/wire",), TESTS),
-    "tests/unit": Room(("tests/sim", "src/daemon"), TESTS),
+    "tests/unit": Room(("tests/sim", "src/daemon", "tools/meterboxctl"), TESTS),
     "tests/vm": Room(("hal/io",), TESTS),
 }
 
