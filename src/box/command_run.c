@@ -143,8 +143,9 @@ static const char *run_start(struct box *box, struct outlet *o, const struct com
 	unsigned missing = outlet_missing(box, o);
 	if (missing != 0)
 		return first_missing(missing);
+	if (!o->start_wanted) /* whoever presses again does not wait longer for it */
+		o->start_wanted_ms = box->now.mono_ms;
 	o->start_wanted = true;
-	o->start_wanted_ms = box->now.mono_ms;
 	return NULL;
 }
 

@@ -398,6 +398,8 @@ static void run_lock(struct box *box, struct outlet *o)
 /* How long the box did not decide, or INT64_MAX where no clock can tell. */
 static int64_t outage_ms(const struct box *box, const struct outlet *o)
 {
+	if (box->config.away_known)
+		return box->config.away_ms;
 	bool known = box->now.quality > TIME_UNKNOWN && o->seen.quality > TIME_UNKNOWN &&
 		     box->now.wall_ms >= o->seen.wall_ms;
 	return known ? box->now.wall_ms - o->seen.wall_ms : INT64_MAX;

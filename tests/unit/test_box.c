@@ -325,6 +325,25 @@ START_TEST(start_reads_the_register_first)
 }
 END_TEST
 
+/* Pressing start again and again does not put it off: a reading that was asked for after the first press is enough. */
+START_TEST(impatient_start)
+{
+	authorized("o", 5 * KWH);
+	world_run(w, 1000);
+	w->meters_work = false;
+	struct meter_reading r = {.asked_ms = w->now.mono_ms + 50, .register_mwh = register_of(w, 0)};
+	memcpy(r.serial, w->plant[0].serial, sizeof r.serial);
+	world_start_order(w, 0, "o");
+	world_run(w, 100);
+	world_start_order(w, 0, "o");
+	world_run(w, 100);
+	world_start_order(w, 0, "o");
+	r.mono_ms = w->now.mono_ms;
+	box_on_reading(w->box, 0, &r, w->now);
+	ck_assert_uint_eq(count_records(w, RECORD_STARTED, 0), 1);
+}
+END_TEST
+
 START_TEST(start_of_another_session)
 {
 	authorized("o", 5 * KWH);
@@ -642,6 +661,7 @@ static void add_only_an_explicit_start(Suite *suite)
 	tcase_add_test(t, start_before_ready_is_not_kept);
 	tcase_add_test(t, start_wanted_is_not_kept);
 	tcase_add_test(t, start_reads_the_register_first);
+	tcase_add_test(t, impatient_start);
 	tcase_add_test(t, start_of_another_session);
 	tcase_add_test(t, nothing_starts_an_ended_session);
 	tcase_add_test(t, not_started_in_time);

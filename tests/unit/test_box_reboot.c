@@ -88,6 +88,30 @@ START_TEST(outage_unknown_then_known)
 }
 END_TEST
 
+/* No clock, but only the process was away, and it is known how long. */
+START_TEST(process_away)
+{
+	bool soon = _i == 0;
+	world_supply(w, 0, 5 * KWH, 3600000);
+	world_run(w, 1000);
+	w->config.away_known = true;
+	w->config.away_ms = soon ? 3000 : w->config.resume_window_ms;
+	world_reboot(w, 3000, TIME_UNKNOWN);
+	world_run(w, 1000);
+	if (!soon) {
+		world_run(w, w->config.settle_ms);
+		require_end(w, 0, END_POWER_LOST);
+		return;
+	}
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_uint_eq(w->plant[0].closings, 1);
+	w->now.quality = TIME_SYNCHRONISED; /* the start comes from a server */
+	world_start_order(w, 0, "o0");
+	world_run(w, 1000);
+	require_state(w, 0, OUTLET_SUPPLYING);
+}
+END_TEST
+
 static const struct {
 	int64_t outage_ms;
 	enum time_quality quality;
@@ -267,6 +291,7 @@ static void add_crashes_and_power_cuts(Suite *suite)
 
 	tcase_add_loop_test(t, session_over_reboot, 0, (int)COUNT(outages));
 	tcase_add_test(t, outage_unknown_then_known);
+	tcase_add_loop_test(t, process_away, 0, 2);
 	tcase_add_loop_test(t, authorized_over_reboot, 0, (int)COUNT(holds));
 	tcase_add_test(t, crash_before_durable);
 	tcase_add_test(t, stopping_over_reboot);
