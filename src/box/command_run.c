@@ -60,6 +60,8 @@ static const char *occupied(const struct outlet *o)
 static const char *unfit(struct box *box, struct outlet *o)
 {
 	unsigned missing = outlet_missing(box, o) & (MISSING_STORAGE | MISSING_COMMISSIONED);
+	if ((missing & MISSING_COMMISSIONED) && box->image.outlets[o->index].serial[0] == '\0' && !o->has_reading)
+		return missing_sentence(MISSING_METER); /* nobody knows yet which one it is */
 	return missing == 0 ? NULL : first_missing(missing);
 }
 

@@ -406,6 +406,20 @@ START_TEST(meter_not_commissioned)
 }
 END_TEST
 
+/* A box that has never heard its meter says so, and not that it is a foreign one. */
+START_TEST(meter_never_heard)
+{
+	world_die(w);
+	image_init(&w->durable);
+	w->meters_work = false;
+	world_boot(w, 1000, TIME_SYNCHRONISED);
+	struct command c = authorize_for(w, 0, "o", KWH);
+	world_command(w, &c);
+	require_outcome(w, &c, COMMAND_REFUSED);
+	ck_assert_str_eq(result_of(w, &c)->u.command.detail, missing_sentence(MISSING_METER));
+}
+END_TEST
+
 /* One wild answer changes nothing. */
 START_TEST(fall_held)
 {
@@ -579,6 +593,7 @@ static void add_meters(Suite *suite)
 	tcase_add_test(t, silence_does_not_flood);
 	tcase_add_test(t, meter_replaced);
 	tcase_add_test(t, meter_not_commissioned);
+	tcase_add_test(t, meter_never_heard);
 	tcase_add_test(t, fall_held);
 	tcase_add_test(t, fall_confirmed);
 }
