@@ -48,8 +48,9 @@ struct box_config {
 	int64_t mark_ms; /* between two register marks */
 	int64_t service_ms; /* longest service session */
 	bool insecure_commands; /* a workshop's setting: unverified commands act */
-	bool away_known; /* only the process was away since the last record, and so long: */
-	int64_t away_ms;
+	uint32_t
+		power_boot; /* the first boot of the daemon since the board has power: the monotonic clock has run on since its
+				records; 0: not known */
 	bool ledger_set_aside; /* the ledger is new because a damaged one was put aside: an alarm says so */
 	struct uplink_config uplink;
 };

@@ -24,6 +24,8 @@ struct outlet {
 
 	/* the session */
 	struct moment seen; /* the last known moment before this boot */
+	uint32_t seen_boot; /* of the session's last record before this boot */
+	int64_t seen_mono_ms;
 	bool boot_pending; /* how long the outage was is not known yet */
 	bool readback_pending; /* a latching breaker's place is being read back after a boot */
 	int64_t deadline_ms; /* of the state: start by, resume by, settled by */

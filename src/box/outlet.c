@@ -398,8 +398,10 @@ static void run_lock(struct box *box, struct outlet *o)
 /* How long the box did not decide, or INT64_MAX where no clock can tell. */
 static int64_t outage_ms(const struct box *box, const struct outlet *o)
 {
-	if (box->config.away_known)
-		return box->config.away_ms;
+	bool runs_on = box->config.power_boot != 0 && o->seen_boot >= box->config.power_boot &&
+		       box->now.mono_ms >= o->seen_mono_ms;
+	if (runs_on)
+		return box->now.mono_ms - o->seen_mono_ms;
 	bool known = box->now.quality > TIME_UNKNOWN && o->seen.quality > TIME_UNKNOWN &&
 		     box->now.wall_ms >= o->seen.wall_ms;
 	return known ? box->now.wall_ms - o->seen.wall_ms : INT64_MAX;
@@ -512,6 +514,8 @@ void outlet_init(struct box *box, struct outlet *o)
 	o->affordable_for_micros = -1;
 	o->settle_register_mwh = -1;
 	o->seen = image->at;
+	o->seen_boot = image->seen_boot;
+	o->seen_mono_ms = image->seen_mono_ms;
 	o->reserved_until_ms = now + image->reserved_ms;
 	o->reservation_pending = image->reserved_for[0] != '\0';
 	o->state = state_at_boot(box, o);

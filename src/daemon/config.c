@@ -243,6 +243,18 @@ static bool find_bus(struct config_loader *loader, const struct config_section *
 	return false;
 }
 
+/* A number as it stands on the plate, with its leading zeros, is the one that the meter tells without them. */
+static void strip_zeros(char *serial)
+{
+	size_t length = strlen(serial);
+	size_t zeros = strspn(serial, "0");
+	if (length == 0 || strspn(serial, "0123456789") != length)
+		return;
+	if (zeros == length)
+		zeros--;
+	memmove(serial, serial + zeros, length - zeros + 1);
+}
+
 static void read_meters(struct config_loader *loader)
 {
 	struct config_document *doc = &loader->doc;
@@ -259,6 +271,7 @@ static void read_meters(struct config_loader *loader)
 		place->meter.index = loader->config.buses[bus].meter_count++;
 		word_copy(place->meter.name, sizeof(place->meter.name), s->argument);
 		config_word(doc, s, "serial", place->serial, sizeof(place->serial));
+		strip_zeros(place->serial);
 		struct bus_meter *meter = &loader->config.buses[bus].meters[place->meter.index];
 		read_model(loader, s, place->meter.model_path, &meter->model);
 		if (doc->result != 0)

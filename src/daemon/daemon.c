@@ -11,8 +11,8 @@
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 
-#include "alive.h"
 #include "control_server.h"
+#include "power_boot.h"
 
 #define SHUT_DOWN_MS INT64_C(5000) /* how long a disk may take to note the pauses */
 #define PREFER_MS INT64_C(60000) /* an outlet this near to the end of its credit is read every other turn */
@@ -173,7 +173,6 @@ static void prefer(struct daemon *d)
 static void after(struct daemon *d)
 {
 	d->changes++;
-	alive_mark(d->alive, monotonic_now_ms());
 	if (d->box != NULL)
 		prefer(d);
 	arm(d);
@@ -317,14 +316,13 @@ static void begin_heart(struct daemon *d)
 		if (start->image.outlets[i].at.quality > TIME_UNKNOWN)
 			wall_clock_floor(&d->clock, start->image.outlets[i].at.wall_ms);
 	d->config.box.ledger_set_aside = start->set_aside;
+	d->config.box.power_boot = power_boot(d->config.control_socket, start->id, start->image.boot + 1);
 	d->box = malloc(box_size());
 	if (d->box == NULL) {
 		sd_event_exit(d->event, EXIT_FAILURE);
 		return;
 	}
 	struct moment now = wall_clock_now(&d->clock);
-	if (d->config.box.away_known) /* and since this process began */
-		d->config.box.away_ms += now.mono_ms - d->started_ms;
 	box_init(d->box, &d->config.box, &ports, &start->image, start->id, start->accepted, now);
 	for (unsigned input = 0; input < 3; input++)
 		for (unsigned i = 0; i < OUTLETS_MAX; i++)
@@ -558,16 +556,8 @@ static void take_down(struct daemon *d)
 	pins_close(d->pins);
 	sd_event_source_unref(d->timer);
 	sd_event_unref(d->event);
-	alive_close(d->alive);
 	free(d->box);
 	free(d);
-}
-
-static void open_alive(struct daemon *d)
-{
-	char path[sizeof d->config.control_socket + 8];
-	snprintf(path, sizeof path, "%s.alive", d->config.control_socket);
-	d->alive = alive_open(path, d->started_ms, &d->config.box.away_known, &d->config.box.away_ms);
 }
 
 int daemon_run(const struct config *config)
@@ -581,7 +571,6 @@ int daemon_run(const struct config *config)
 	d->started_ms = monotonic_now_ms();
 	wall_clock_init(&d->clock, config->trust_system_clock);
 	log_set_level(config->log_level);
-	open_alive(d);
 	int code = EXIT_FAILURE;
 	if (start_loop(d) == 0 && start_pins(d) == 0 && start_buses(d) == 0 && start_ledger(d) == 0 &&
 	    control_server_start(d, &d->control) == 0) {

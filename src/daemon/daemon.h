@@ -11,7 +11,6 @@
 #include "ledger_thread.h"
 #include "wall_clock.h"
 
-struct alive;
 struct control_server;
 
 /* What is known of an outlet's meter beside what the heart knows. */
@@ -53,7 +52,6 @@ struct daemon {
 	bool level[3][OUTLETS_MAX];
 	struct daemon_bus buses[CONFIG_BUSES_MAX];
 	struct daemon_meter meters[OUTLETS_MAX]; /* by outlet */
-	struct alive *alive;
 	struct ledger_thread *ledger;
 	struct ledger_news news;
 	struct box *box; /* NULL until the ledger is open */

@@ -287,6 +287,10 @@ static const char *apply(struct box_image *image, const struct record *r)
 			fault = apply_outlet(image, o, r);
 		if (r->at.quality > TIME_UNKNOWN)
 			o->at = r->at;
+		if (record_is_of_session(r->kind) && r->kind != RECORD_CREDIT) {
+			o->seen_boot = r->boot;
+			o->seen_mono_ms = r->at.mono_ms;
+		}
 		if (fault != NULL)
 			return fault;
 	}

@@ -45,6 +45,8 @@ struct outlet_image {
 	struct moment reserved_at;
 	enum outlet_fault fault;
 	bool out_of_service;
+	uint32_t seen_boot; /* of its session's last record, ... */
+	int64_t seen_mono_ms; /* ... which tells how long ago that was if the clock has run on since */
 	struct moment at; /* of its last record whose time was known: how long an outage was counts from here */
 };
 

@@ -366,6 +366,8 @@ static const struct field outlet_fields[] = {
 	{"reserved_at", FIELD_OBJECT, FIELD_AT(struct outlet_image, reserved_at), .fields = moment_fields},
 	{"fault", FIELD_WORD, FIELD_AT(struct outlet_image, fault), .words = &outlet_fault_words},
 	{"out_of_service", FIELD_BOOL, FIELD_AT(struct outlet_image, out_of_service)},
+	{"seen_boot", FIELD_UINT32, FIELD_AT(struct outlet_image, seen_boot)},
+	{"seen_mono_ms", FIELD_INT64, FIELD_AT(struct outlet_image, seen_mono_ms)},
 	{"at", FIELD_OBJECT, FIELD_AT(struct outlet_image, at), .fields = moment_fields},
 	FIELDS_END,
 };

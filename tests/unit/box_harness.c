@@ -162,7 +162,10 @@ int64_t register_of(const struct world *w, unsigned outlet)
 void world_read(struct world *w, unsigned outlet)
 {
 	const struct plant_outlet *p = &w->plant[outlet];
-	struct meter_reading r = {.mono_ms = w->now.mono_ms, .asked_ms = w->now.mono_ms, .power_mw = flow_mw(p), .current_ma = flow_mw(p) / 230};
+	struct meter_reading r = {.mono_ms = w->now.mono_ms,
+				  .asked_ms = w->now.mono_ms,
+				  .power_mw = flow_mw(p),
+				  .current_ma = flow_mw(p) / 230};
 
 	r.register_mwh = register_of(w, outlet);
 	memcpy(r.serial, p->serial, sizeof r.serial);
@@ -323,6 +326,18 @@ void world_boot(struct world *w, int64_t outage_ms, enum time_quality quality)
 	w->now.mono_ms = 10000;
 	w->now.quality = quality;
 	init_box(w);
+}
+
+void world_restart(struct world *w, int64_t outage_ms, enum time_quality quality)
+{
+	int64_t mono_ms = w->now.mono_ms;
+	world_die(w);
+	world_skip(w, outage_ms);
+	w->now.mono_ms = mono_ms + outage_ms;
+	w->now.quality = quality;
+	init_box(w);
+	world_tell_inputs(w);
+	world_run(w, 6000);
 }
 
 void world_reboot(struct world *w, int64_t outage_ms, enum time_quality quality)

@@ -91,6 +91,9 @@ void world_start(struct world *w);
 void world_die(struct world *w);
 void world_boot(struct world *w, int64_t outage_ms, enum time_quality quality);
 void world_reboot(struct world *w, int64_t outage_ms, enum time_quality quality);
+
+/* Only the process dies: the monotonic clock runs on. */
+void world_restart(struct world *w, int64_t outage_ms, enum time_quality quality);
 void world_tell_inputs(struct world *w);
 
 /* Lets time pass: readings, contacts and deadlines come as they fall due. */

@@ -360,6 +360,8 @@ void sample_outlet_image(struct sample *s, struct outlet_image *o)
 	sample_moment(s, &o->reserved_at);
 	o->fault = (enum outlet_fault)sample_index(s, FAULT_COUNT);
 	o->out_of_service = sample_happens(s, 50);
+	o->seen_boot = (uint32_t)sample_edgy(s, 0, UINT32_MAX);
+	o->seen_mono_ms = sample_edgy(s, 0, SAMPLE_EXACT_MAX);
 	sample_moment(s, &o->at);
 }
 
@@ -507,7 +509,7 @@ bool sample_same_outlet_image(const struct outlet_image *a, const struct outlet_
 	return SAME_TEXT(serial) && SAME(register_mwh) && SAME(billed_mwh) && SAME(service_mwh) && SAME(outside_mwh) &&
 	       SAME(session_mwh) && same_session(&a->session, &b->session) && SAME_TEXT(reserved_for) &&
 	       SAME(reserved_ms) && same_moment(&a->reserved_at, &b->reserved_at) && SAME(fault) &&
-	       SAME(out_of_service) && same_moment(&a->at, &b->at);
+	       SAME(out_of_service) && SAME(seen_boot) && SAME(seen_mono_ms) && same_moment(&a->at, &b->at);
 }
 
 bool sample_same_box(const struct box_image *a, const struct box_image *b)

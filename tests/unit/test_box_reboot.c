@@ -88,16 +88,14 @@ START_TEST(outage_unknown_then_known)
 }
 END_TEST
 
-/* No clock, but only the process was away, and it is known how long. */
+/* No clock, but the monotonic one has run on: only the process was away. */
 START_TEST(process_away)
 {
 	bool soon = _i == 0;
 	world_supply(w, 0, 5 * KWH, 3600000);
 	world_run(w, 1000);
-	w->config.away_known = true;
-	w->config.away_ms = soon ? 3000 : w->config.resume_window_ms;
-	world_reboot(w, 3000, TIME_UNKNOWN);
-	world_run(w, 1000);
+	w->config.power_boot = 1;
+	world_restart(w, soon ? 3000 : w->config.resume_window_ms, TIME_UNKNOWN);
 	if (!soon) {
 		world_run(w, w->config.settle_ms);
 		require_end(w, 0, END_POWER_LOST);
@@ -109,6 +107,32 @@ START_TEST(process_away)
 	world_start_order(w, 0, "o0");
 	world_run(w, 1000);
 	require_state(w, 0, OUTLET_SUPPLYING);
+}
+END_TEST
+
+/* However often it restarts, a pause is no longer than it may be. */
+START_TEST(restarts_make_no_pause_longer)
+{
+	world_supply(w, 0, 5 * KWH, 3600000);
+	world_run(w, 1000);
+	w->config.power_boot = 1;
+	for (int i = 0; i < 4; i++) {
+		world_restart(w, w->config.resume_window_ms / 3, TIME_UNKNOWN);
+		world_run(w, w->config.settle_ms);
+	}
+	require_end(w, 0, END_POWER_LOST);
+}
+END_TEST
+
+/* Records of before a power cut say nothing by their monotonic time. */
+START_TEST(power_cut_is_no_restart)
+{
+	world_supply(w, 0, 5 * KWH, 3600000);
+	world_run(w, 1000);
+	w->config.power_boot = 2;
+	world_restart(w, 3000, TIME_UNKNOWN);
+	world_run(w, w->config.boot_wait_ms + w->config.settle_ms);
+	require_end(w, 0, END_POWER_LOST);
 }
 END_TEST
 
@@ -292,6 +316,8 @@ static void add_crashes_and_power_cuts(Suite *suite)
 	tcase_add_loop_test(t, session_over_reboot, 0, (int)COUNT(outages));
 	tcase_add_test(t, outage_unknown_then_known);
 	tcase_add_loop_test(t, process_away, 0, 2);
+	tcase_add_test(t, restarts_make_no_pause_longer);
+	tcase_add_test(t, power_cut_is_no_restart);
 	tcase_add_loop_test(t, authorized_over_reboot, 0, (int)COUNT(holds));
 	tcase_add_test(t, crash_before_durable);
 	tcase_add_test(t, stopping_over_reboot);

@@ -167,6 +167,18 @@ START_TEST(sample_loads)
 }
 END_TEST
 
+/* The plate shows leading zeros, the meter's answer is told without them. */
+START_TEST(serial_as_on_the_plate)
+{
+	load_changed(&config, "serial = 1234", "serial = 000000001234");
+	ck_assert_str_eq(config.box.outlets[0].serial, "1234");
+	load_changed(&config, "serial = 1234", "serial = 0000");
+	ck_assert_str_eq(config.box.outlets[0].serial, "0");
+	load_changed(&config, "serial = 1234", "serial = 00A1");
+	ck_assert_str_eq(config.box.outlets[0].serial, "00A1");
+}
+END_TEST
+
 /* Its models stand beside it in the tree, wherever that is. */
 START_TEST(simulated_box_loads)
 {
@@ -1227,6 +1239,7 @@ static Suite *config_suite(void)
 	tcase_set_timeout(files, 25);
 	tcase_add_test(files, sample_loads);
 	tcase_add_test(files, simulated_box_loads);
+	tcase_add_test(files, serial_as_on_the_plate);
 	tcase_add_test(files, sample_shows_defaults);
 	tcase_add_test(files, keys_are_documented);
 	tcase_add_test(files, values_in_their_places);

@@ -336,7 +336,8 @@ static const char *const plain[DOCUMENT_COUNT] = {
 		"\"mode\":\"local\",\"credit_micros\":0,\"lease_ms\":0,\"hold_ms\":0,\"limit_mwh\":0,\"limit_micros\":0,"
 		"\"limit_ms\":0},\"start_mwh\":0,\"started_once\":false,\"energised_ms\":0,\"reason\":\"customer\"},"
 		"\"reserved_ms\":0,\"reserved_at\":{\"mono_ms\":0,\"time\":\"1970-01-01T00:00:00.000Z\",\"time_quality\":"
-		"\"unknown\"},\"fault\":\"none\",\"out_of_service\":false,\"at\":{\"mono_ms\":0,\"time\":"
+		"\"unknown\"},\"fault\":\"none\",\"out_of_service\":false,\"seen_boot\":0,\"seen_mono_ms\":0,"
+		"\"at\":{\"mono_ms\":0,\"time\":"
 		"\"1970-01-01T00:00:00.000Z\",\"time_quality\":\"unknown\"}}",
 	[DOCUMENT_BOX] = "{\"seq\":3,\"boot\":1,\"command_seq\":4,\"account1\":{\"account\":\"alice\","
 			 "\"granted_micros\":5000000,\"spent_micros\":0}}",
