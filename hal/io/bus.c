@@ -26,12 +26,25 @@
 #define CLOCK_MS INT64_C(600000)
 #define REFUSED_MS INT64_C(600000) /* a slow quantity that the meter does not have */
 #define GAP_CHARS 4 /* silence between two frames */
+#define TRIES 2 /* of one question */
+#define INTER_BYTE_MS 500 /* DL/T 645: bytes of one frame are not further apart */
+#define SETTLE_MORE_MS 1000 /* a line that does not come to rest is waited for no longer */
 
 /* Slow quantities in their turn; the date stands for the whole clock, which comes first: after an outage the box waits
  * for it. */
 static const enum meter_quantity slow[] = {
-	METER_DATE,	METER_VOLTAGE_A, METER_VOLTAGE_B, METER_VOLTAGE_C, METER_FREQUENCY, METER_STATUS_1,
-	METER_STATUS_2, METER_STATUS_3,	 METER_STATUS_4,  METER_STATUS_5,  METER_STATUS_6,  METER_STATUS_7,
+	METER_DATE,
+	METER_VOLTAGE_A,
+	METER_VOLTAGE_B,
+	METER_VOLTAGE_C,
+	METER_FREQUENCY,
+	METER_STATUS_1,
+	METER_STATUS_2,
+	METER_STATUS_3,
+	METER_STATUS_4,
+	METER_STATUS_5,
+	METER_STATUS_6,
+	METER_STATUS_7,
 };
 #define SLOW_COUNT (sizeof slow / sizeof *slow)
 
@@ -43,7 +56,8 @@ static const enum meter_quantity fast[] = {METER_CURRENT_A, METER_CURRENT_B, MET
 struct run {
 	struct meter_state state;
 	char serial[METER_SERIAL_SIZE]; /* valid while identified */
-	bool identified;
+	bool identified; /* and no question has failed since */
+	bool numbered; /* it told the number itself */
 	int64_t identified_ms;
 	unsigned failed_turns;
 	bool silent;
@@ -75,6 +89,7 @@ struct bus {
 	/* the thread's own */
 	struct port port;
 	bool lost_told;
+	unsigned last_preferred; /* who had the last turn between the others' */
 	int64_t foreign_ms; /* when a foreign master was told last; INT64_MIN: never */
 	struct run runs[BUS_METERS_MAX];
 };
@@ -139,32 +154,103 @@ static int64_t gap_ms(const struct bus_meter *meter)
 	return tty_wire_ms(&meter->line, GAP_CHARS);
 }
 
+/* Lets pass what still comes, until nothing has come for quiet_ms. 0 or negative errno. */
+static int settle(struct bus *bus, int64_t quiet_ms)
+{
+	struct pollfd p[] = {{.fd = bus->wake_fd, .events = POLLIN}, {.fd = bus->port.fd, .events = POLLIN}};
+	int64_t quiet_at_ms = tty_now_ms() + quiet_ms;
+	int64_t limit_ms = quiet_at_ms + SETTLE_MORE_MS;
+	int64_t left_ms = quiet_ms;
+	int result = 0;
+	while (result == 0 && left_ms > 0 && !stopping(bus)) {
+		int ready = poll(p, 2, (int)left_ms);
+		if (ready < 0)
+			result = -errno;
+		if (ready > 0 && p[1].revents != 0) {
+			result = bus_listen(&bus->port);
+			quiet_at_ms = tty_now_ms() + quiet_ms;
+		}
+		left_ms = (quiet_at_ms < limit_ms ? quiet_at_ms : limit_ms) - tty_now_ms();
+	}
+	return result;
+}
+
+/* Another master is on the line: said at most once a minute, and given way to. */
+static void heed_foreign(struct bus *bus)
+{
+	int64_t now = tty_now_ms();
+	bus->port.foreign = false;
+	if (bus->foreign_ms == INT64_MIN || now - bus->foreign_ms >= FOREIGN_REST_MS) {
+		struct bus_message message = {.event = BUS_FOREIGN};
+		bus->foreign_ms = now;
+		post(bus, &message);
+	}
+	rest(bus, FOREIGN_BACKOFF_MS);
+}
+
+/* Before a question: a frame that is under way is let pass, and another master has its time. 0 or negative errno. */
+static int await_line(struct bus *bus, const struct bus_meter *m)
+{
+	rest(bus, gap_ms(m));
+	int result = bus_listen(&bus->port);
+	if (result == 0 && bus->port.parser.count > 0)
+		result = settle(bus, INTER_BYTE_MS);
+	if (result == 0 && bus->port.foreign)
+		heed_foreign(bus);
+	return result;
+}
+
 /* --- one question --- */
+
+/* How much of the answer to the item's identifier is asked for: the items of a block come together. */
+static size_t block_size(const struct meter_model *model, const struct meter_item *item)
+{
+	size_t size = (size_t)item->offset + item->size;
+	for (unsigned q = 0; q < METER_QUANTITY_COUNT; q++) {
+		const struct meter_item *other = &model->items[q];
+		if (other->present && other->di == item->di && (size_t)other->offset + other->size > size)
+			size = (size_t)other->offset + other->size;
+	}
+	return size;
+}
 
 static int ask_item(struct bus *bus, unsigned meter, const struct meter_item *item, struct answer *answer)
 {
 	const struct bus_meter *m = &bus->config.meters[meter];
 	if (m->model.protocol == METER_MODBUS_RTU)
 		return bus_ask_modbus(&bus->port, m, item->function, item->address, item->size / 2u, answer);
-	return bus_ask_dlt645(&bus->port, m, item->di, (size_t)item->offset + item->size, answer);
+	return bus_ask_dlt645(&bus->port, m, item->di, block_size(&m->model, item), answer);
 }
 
-/* Asks, once more where the line may be to blame. After a Modbus question nobody can tell a late answer from the next
- * one: it is not repeated, and the line rests before anybody is asked again. */
-static int ask(struct bus *bus, unsigned meter, const struct meter_item *item, struct answer *answer)
+/* One try. After a failed one nobody knows who answers next, and the line has to come to rest: the other half of an answer
+ * may follow; a late answer in Modbus could be taken for the next question's. */
+static int ask_once(struct bus *bus, unsigned meter, const struct meter_item *item, struct answer *answer)
 {
 	struct run *run = &bus->runs[meter];
 	const struct bus_meter *m = &bus->config.meters[meter];
-	bool modbus = m->model.protocol == METER_MODBUS_RTU;
+	int result = await_line(bus, m);
+	if (result < 0)
+		return result;
+	answer->error = 0;
+	run->state.asked++;
+	int outcome = ask_item(bus, meter, item, answer);
+	if (outcome != METER_TIMED_OUT && outcome != METER_GARBLED)
+		return outcome;
+	run->identified = false;
+	if (m->model.protocol == METER_MODBUS_RTU)
+		result = settle(bus, m->model.turnaround_ms);
+	else if (outcome == METER_GARBLED)
+		result = settle(bus, INTER_BYTE_MS);
+	return result < 0 ? result : outcome;
+}
+
+/* Asks, once more where the line may be to blame. */
+static int ask(struct bus *bus, unsigned meter, const struct meter_item *item, struct answer *answer)
+{
+	struct run *run = &bus->runs[meter];
 	int outcome = METER_TIMED_OUT;
-	for (int i = 0; i < 2 && (outcome == METER_TIMED_OUT || outcome == METER_GARBLED) && !stopping(bus); i++) {
-		rest(bus, gap_ms(m));
-		answer->error = 0;
-		run->state.asked++;
-		outcome = ask_item(bus, meter, item, answer);
-		if (modbus && (outcome == METER_TIMED_OUT || outcome == METER_GARBLED))
-			rest(bus, m->model.turnaround_ms);
-	}
+	for (int i = 0; i < TRIES && (outcome == METER_TIMED_OUT || outcome == METER_GARBLED) && !stopping(bus); i++)
+		outcome = ask_once(bus, meter, item, answer);
 	if (outcome < 0)
 		return outcome;
 	run->state.last = (enum meter_outcome)outcome;
@@ -174,14 +260,21 @@ static int ask(struct bus *bus, unsigned meter, const struct meter_item *item, s
 	return outcome;
 }
 
+/* Whether the last answer of this turn holds the item, too. */
+static bool in_block(const struct bus *bus, unsigned meter, const struct meter_item *item)
+{
+	const struct run *run = &bus->runs[meter];
+	bool dlt645 = bus->config.meters[meter].model.protocol != METER_MODBUS_RTU;
+	return dlt645 && run->block_known && run->block_di == item->di &&
+	       run->block.size >= (size_t)item->offset + item->size;
+}
+
 /* The item's bytes: from the block that was read last in this turn, or from the meter. */
 static int ask_block(struct bus *bus, unsigned meter, const struct meter_item *item, const struct answer **answer)
 {
 	struct run *run = &bus->runs[meter];
-	bool dlt645 = bus->config.meters[meter].model.protocol != METER_MODBUS_RTU;
 	*answer = &run->block;
-	if (dlt645 && run->block_known && run->block_di == item->di &&
-	    run->block.size >= (size_t)item->offset + item->size)
+	if (in_block(bus, meter, item))
 		return METER_ANSWERED;
 	int outcome = ask(bus, meter, item, &run->block);
 	run->block_known = outcome == METER_ANSWERED;
@@ -217,31 +310,70 @@ static void identify_by_address(const struct bus_meter *m, char serial[METER_SER
 			*c = '-';
 }
 
-/* Finds out who answers, where that is not certain. METER_ANSWERED, another outcome, or negative errno. */
-static int identify(struct bus *bus, unsigned meter)
+/* Whether a refusal says that the meter has no serial number. A busy one may have it; DL/T 645 knows no busy ones. */
+static bool is_lacking(const struct bus_meter *m, unsigned error)
+{
+	return m->model.protocol != METER_MODBUS_RTU || error == MODBUS_EXCEPTION_ILLEGAL_FUNCTION ||
+	       error == MODBUS_EXCEPTION_ILLEGAL_DATA_ADDRESS || error == MODBUS_EXCEPTION_ILLEGAL_DATA_VALUE;
+}
+
+/* Asks for the serial number. METER_ANSWERED with *told as it was decoded, absent where the meter has none; another
+ * outcome; or negative errno. */
+static int ask_serial(struct bus *bus, unsigned meter, char serial[METER_SERIAL_SIZE], enum meter_value *told)
 {
 	struct run *run = &bus->runs[meter];
 	const struct bus_meter *m = &bus->config.meters[meter];
 	const struct meter_item *item = &m->model.items[METER_SERIAL];
 	struct answer answer;
+	*told = METER_ABSENT;
+	if (!item->present)
+		return METER_ANSWERED;
+	int outcome = ask(bus, meter, item, &answer);
+	if (outcome == METER_REFUSED && is_lacking(m, answer.error))
+		outcome = METER_ANSWERED;
+	else if (outcome == METER_ANSWERED)
+		*told = meter_decode_text(item, answer.bytes, answer.size, serial);
+	if (outcome != METER_ANSWERED || *told != METER_UNREADABLE)
+		return outcome;
+	run->state.last = METER_NOT_READABLE;
+	return METER_NOT_READABLE;
+}
+
+/* Takes the number as the meter's. What is known of another meter is not true of this one. */
+static void take_identity(struct run *run, const char serial[METER_SERIAL_SIZE])
+{
+	if (strcmp(run->serial, serial) != 0) {
+		run->state.known = 0;
+		run->clock_known = false;
+		memset(run->slow_after_ms, 0, sizeof run->slow_after_ms);
+	}
+	memcpy(run->serial, serial, sizeof run->serial);
+	memcpy(run->state.serial, serial, sizeof run->state.serial);
+	run->state.known |= UINT32_C(1) << METER_SERIAL;
+	run->identified = true;
+	run->identified_ms = tty_now_ms();
+}
+
+/* Finds out who answers, where that is not certain. METER_ANSWERED, another outcome, or negative errno. */
+static int identify(struct bus *bus, unsigned meter)
+{
+	struct run *run = &bus->runs[meter];
+	char serial[METER_SERIAL_SIZE] = "";
+	enum meter_value told;
 	if (run->identified && tty_now_ms() - run->identified_ms < IDENTITY_MS)
 		return METER_ANSWERED;
-	int outcome = item->present ? ask(bus, meter, item, &answer) : METER_REFUSED;
-	if (outcome == METER_REFUSED) {
-		identify_by_address(m, run->serial);
-		outcome = METER_ANSWERED;
-	} else if (outcome == METER_ANSWERED &&
-		   meter_decode_text(item, answer.bytes, answer.size, run->serial) != METER_VALUE) {
-		run->state.last = METER_NOT_READABLE;
-		outcome = METER_NOT_READABLE;
-	}
-	run->identified = outcome == METER_ANSWERED;
-	run->identified_ms = tty_now_ms();
-	if (run->identified) {
-		memcpy(run->state.serial, run->serial, sizeof run->state.serial);
-		run->state.known |= UINT32_C(1) << METER_SERIAL;
-	}
-	return outcome;
+	int outcome = ask_serial(bus, meter, serial, &told);
+	/* A refusal in DL/T 645 names no question: it may be the late one of another. A meter that has told its number
+	 * before is believed to have none only when it keeps saying so. */
+	if (outcome == METER_ANSWERED && told != METER_VALUE && run->numbered && run->failed_turns < SILENT_TURNS)
+		outcome = METER_REFUSED;
+	if (outcome != METER_ANSWERED)
+		return outcome;
+	if (told != METER_VALUE)
+		identify_by_address(&bus->config.meters[meter], serial);
+	run->numbered = told == METER_VALUE;
+	take_identity(run, serial);
+	return METER_ANSWERED;
 }
 
 /* --- the fast set --- */
@@ -287,7 +419,6 @@ static void post_reading(struct bus *bus, unsigned meter, struct meter_reading *
 {
 	const struct run *run = &bus->runs[meter];
 	struct bus_message message = {.event = BUS_READING, .meter = meter};
-	memcpy(reading->serial, run->serial, sizeof reading->serial);
 	if (run->clock_known)
 		reading->clock_ms = run->state.clock_ms + (reading->mono_ms - run->state.clock_read_ms);
 	message.reading = *reading;
@@ -312,12 +443,12 @@ static int read_clock(struct bus *bus, unsigned meter)
 	    (outcome = ask(bus, meter, date, &after)) != METER_ANSWERED)
 		return outcome;
 	bool same_day = before.size == 4 && after.size == 4 && memcmp(before.bytes, after.bytes, 4) == 0;
-	if (same_day && of_day.size == 3 &&
-	    meter_clock(before.bytes, of_day.bytes, m->utc_offset_minutes, &run->state.clock_ms)) {
-		run->state.clock_read_ms = of_day.arrived_ms;
-		run->state.known |= UINT32_C(1) << METER_DATE | UINT32_C(1) << METER_TIME;
-		run->clock_known = true;
-	}
+	run->clock_known = same_day && of_day.size == 3 &&
+			   meter_clock(before.bytes, of_day.bytes, m->utc_offset_minutes, &run->state.clock_ms);
+	if (!run->clock_known)
+		return METER_ANSWERED;
+	run->state.clock_read_ms = of_day.arrived_ms;
+	run->state.known |= UINT32_C(1) << METER_DATE | UINT32_C(1) << METER_TIME;
 	return METER_ANSWERED;
 }
 
@@ -346,28 +477,38 @@ static int read_slow(struct bus *bus, unsigned meter, enum meter_quantity quanti
 	return outcome;
 }
 
-/* The next slow quantity that is due. 0 or more, or negative errno. A failure here is told, and no more: the fast set is
- * what counts. */
+/* Reads slow quantity k, and notes when it is due again. A failure is told, and no more: the fast set is what counts. */
+static int take_slow(struct bus *bus, unsigned meter, size_t k)
+{
+	struct run *run = &bus->runs[meter];
+	int64_t now = tty_now_ms();
+	int outcome = read_slow(bus, meter, slow[k]);
+	run->next_slow = (k + 1) % SLOW_COUNT;
+	if (outcome == METER_REFUSED || outcome == METER_NOT_READABLE)
+		run->slow_after_ms[k] = now + REFUSED_MS;
+	else if (outcome == METER_ANSWERED && slow[k] == METER_DATE)
+		run->slow_after_ms[k] = now + CLOCK_MS;
+	return outcome;
+}
+
+/* The next slow quantity that is due, and what its answer says beside it. 0, or negative errno. */
 static int one_slow(struct bus *bus, unsigned meter)
 {
 	struct run *run = &bus->runs[meter];
 	const struct meter_model *model = &bus->config.meters[meter].model;
-	int64_t now = tty_now_ms();
+	size_t first = run->next_slow;
+	bool asked = false;
 	for (size_t i = 0; i < SLOW_COUNT; i++) {
-		size_t k = (run->next_slow + i) % SLOW_COUNT;
-		if (!model->items[slow[k]].present || now < run->slow_after_ms[k])
+		size_t k = (first + i) % SLOW_COUNT;
+		const struct meter_item *item = &model->items[slow[k]];
+		if (!item->present || tty_now_ms() < run->slow_after_ms[k])
 			continue;
-		run->next_slow = (k + 1) % SLOW_COUNT;
-		int outcome = read_slow(bus, meter, slow[k]);
+		if (asked && !in_block(bus, meter, item))
+			break;
+		asked = true;
+		int outcome = take_slow(bus, meter, k);
 		if (outcome < 0)
 			return outcome;
-		if (outcome == METER_REFUSED || outcome == METER_NOT_READABLE)
-			run->slow_after_ms[k] = now + REFUSED_MS;
-		else if (outcome == METER_ANSWERED && slow[k] == METER_DATE)
-			run->slow_after_ms[k] = now + CLOCK_MS;
-		else if (outcome != METER_ANSWERED)
-			run->identified = false;
-		break;
 	}
 	post_state(bus, meter, BUS_STATE);
 	return 0;
@@ -405,11 +546,15 @@ static void turn_succeeded(struct run *run)
 /* 0, or negative errno when the port is lost. */
 static int fast_turn(struct bus *bus, unsigned meter)
 {
+	struct run *run = &bus->runs[meter];
 	struct meter_reading reading = {0};
-	bus->runs[meter].tried_ms = tty_now_ms();
+	run->tried_ms = tty_now_ms();
 	int outcome = identify(bus, meter);
+	memcpy(reading.serial, run->serial, sizeof reading.serial);
 	if (outcome == METER_ANSWERED)
 		outcome = read_set(bus, meter, &reading);
+	if (outcome == METER_ANSWERED && !run->identified) /* a question had to be asked twice: the same one still? */
+		outcome = identify(bus, meter);
 	if (outcome < 0)
 		return outcome;
 	if (stopping(bus))
@@ -418,8 +563,9 @@ static int fast_turn(struct bus *bus, unsigned meter)
 		turn_failed(bus, meter);
 		return 0;
 	}
-	turn_succeeded(&bus->runs[meter]);
-	post_reading(bus, meter, &reading);
+	turn_succeeded(run);
+	if (strcmp(reading.serial, run->serial) == 0)
+		post_reading(bus, meter, &reading);
 	return 0;
 }
 
@@ -433,30 +579,19 @@ static bool is_due(struct run *run)
 
 /* --- a round --- */
 
-/* Another master is on the line: said at most once a minute, and given way to. */
-static void heed_foreign(struct bus *bus)
-{
-	if (!bus->port.foreign)
-		return;
-	int64_t now = tty_now_ms();
-	bus->port.foreign = false;
-	if (bus->foreign_ms == INT64_MIN || now - bus->foreign_ms >= FOREIGN_REST_MS) {
-		struct bus_message message = {.event = BUS_FOREIGN};
-		bus->foreign_ms = now;
-		post(bus, &message);
-	}
-	rest(bus, FOREIGN_BACKOFF_MS);
-}
-
-/* The preferred ones have a turn after everybody else's. */
-static int preferred_turns(struct bus *bus, unsigned after)
+/* Every other turn belongs to the preferred ones, one after the other. 0, or negative errno when the port is lost. */
+static int preferred_turn(struct bus *bus, unsigned after)
 {
 	unsigned preferred = atomic_load(&bus->preferred);
-	int result = 0;
-	for (unsigned i = 0; i < bus->config.meter_count && result == 0 && !stopping(bus); i++)
-		if ((preferred >> i & 1) != 0 && i != after && !bus->runs[i].silent)
-			result = fast_turn(bus, i);
-	return result;
+	unsigned count = bus->config.meter_count;
+	for (unsigned k = 1; k <= count; k++) {
+		unsigned i = (bus->last_preferred + k) % count;
+		if ((preferred >> i & 1) == 0 || i == after || bus->runs[i].silent)
+			continue;
+		bus->last_preferred = i;
+		return fast_turn(bus, i);
+	}
+	return 0;
 }
 
 /* 0, or negative errno when the port is lost. */
@@ -471,9 +606,8 @@ static int do_round(struct bus *bus)
 		result = fast_turn(bus, i);
 		if (result == 0 && !stopping(bus) && bus->runs[i].failed_turns == 0)
 			result = one_slow(bus, i);
-		if (result == 0)
-			result = preferred_turns(bus, i);
-		heed_foreign(bus);
+		if (result == 0 && !stopping(bus))
+			result = preferred_turn(bus, i);
 	}
 	if (!asked)
 		rest(bus, IDLE_MS);
@@ -622,7 +756,7 @@ void bus_prefer(struct bus *bus, uint32_t meters)
 static int64_t item_ms(const struct bus_meter *m, const struct meter_item *item)
 {
 	size_t bytes = m->model.protocol == METER_MODBUS_RTU ? bus_modbus_bytes(item->size / 2u) :
-							       bus_dlt645_bytes((size_t)item->offset + item->size);
+							       bus_dlt645_bytes(block_size(&m->model, item));
 	return tty_wire_ms(&m->line, bytes) + m->model.typical_ms + gap_ms(m);
 }
 

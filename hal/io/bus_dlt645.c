@@ -8,6 +8,8 @@
 #include "bus_internal.h"
 
 #define DI_BYTES 4
+#define LISTEN_MAX                                                                                                     \
+	8192 /* bytes taken at a time, twice what the kernel holds: a line that never rests holds nobody up */
 
 static size_t question_bytes(void)
 {
@@ -49,25 +51,33 @@ static void note_foreign(struct port *port, const struct dlt645_frame *frame)
 		port->foreign = true;
 }
 
-int bus_prepare(struct port *port, const struct bus_meter *meter)
+int bus_listen(struct port *port)
 {
 	uint8_t bytes[DLT645_FRAME_MAX];
 	struct dlt645_frame frame;
-	int got;
-	while ((got = tty_read(port->fd, bytes, sizeof bytes, 0)) > 0) {
+	size_t heard = 0;
+	int got = 0;
+	while (heard < LISTEN_MAX && (got = tty_read(port->fd, bytes, sizeof bytes, 0)) > 0) {
+		heard += (size_t)got;
 		dlt645_parser_push(&port->parser, bytes, (size_t)got);
 		while (dlt645_parser_next(&port->parser, &frame))
 			note_foreign(port, &frame);
 	}
-	if (got < 0)
-		return got;
+	return got < 0 ? got : 0;
+}
+
+int bus_prepare(struct port *port, const struct bus_meter *meter)
+{
+	int result = bus_listen(port);
+	if (result < 0)
+		return result;
 	dlt645_parser_init(&port->parser);
 	const struct line_settings *now = &port->line;
 	const struct line_settings *line = &meter->line;
 	if (port->configured && now->baud == line->baud && now->parity == line->parity &&
 	    now->data_bits == line->data_bits && now->stop_bits == line->stop_bits)
 		return tcflush(port->fd, TCIFLUSH) == 0 ? 0 : -errno;
-	int result = tty_configure(port->fd, line);
+	result = tty_configure(port->fd, line);
 	port->configured = result == 0;
 	port->line = *line;
 	return result;
@@ -117,8 +127,10 @@ static int listen_for_answer(struct port *port, struct answer *answer, int64_t d
 	uint8_t bytes[DLT645_FRAME_MAX];
 	size_t heard = 0;
 	int outcome = METER_TIMED_OUT;
-	int got;
-	while ((got = tty_read(port->fd, bytes, sizeof bytes, deadline_ms)) > 0) {
+	int got = 1;
+	/* The deadline counts for a line that never rests, too. */
+	while ((heard == 0 || tty_now_ms() < deadline_ms) &&
+	       (got = tty_read(port->fd, bytes, sizeof bytes, deadline_ms)) > 0) {
 		answer->arrived_ms = tty_now_ms();
 		heard += (size_t)got;
 		dlt645_parser_push(&port->parser, bytes, (size_t)got);

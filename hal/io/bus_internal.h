@@ -39,8 +39,11 @@ int bus_ask_dlt645(struct port *port, const struct bus_meter *meter, uint32_t di
 int bus_ask_modbus(struct port *port, const struct bus_meter *meter, uint8_t function, uint16_t address,
 		   unsigned registers, struct answer *answer);
 
-/* Sets the line for the meter if the last question wanted another, and drops what came unasked, after a look whether
- * another master sent it. 0 or negative errno. */
+/* Takes what came unasked and looks whether another master sent it (port->foreign). While port->parser holds bytes after
+ * it, a frame is under way. 0 or negative errno. */
+int bus_listen(struct port *port);
+
+/* Listens, sets the line for the meter if the last question wanted another, and drops the rest. 0 or negative errno. */
 int bus_prepare(struct port *port, const struct bus_meter *meter);
 
 /* How many bytes question and answer have on the line. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FILE_MAX_BYTES (64 * 1024)
+#define PATH_SHOWN_MAX 100 /* of a long path the end is shown */
 #define VALUE_MAX (INT64_C(1000000000000)) /* of multiplier and divisor */
 
 /* Keys of [model], and of a quantity. */
@@ -85,14 +86,18 @@ static int fail(struct reader *r, const char *key, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(what, sizeof what, format, arguments);
 	va_end(arguments);
+	size_t length = strlen(r->path);
 	snprintf(r->error->text,
 		 sizeof r->error->text,
-		 "%s:%d: [%s] %s: %.150s",
-		 r->path,
+		 "%s:%d: [%s] %.24s: %.150s",
+		 r->path + (length > PATH_SHOWN_MAX ? length - PATH_SHOWN_MAX : 0),
 		 r->line,
 		 section_name(r->section),
 		 key,
 		 what);
+	for (char *c = r->error->text; *c != '\0'; c++) /* keys come from the file */
+		if ((unsigned char)*c < ' ' || *c == 0x7F)
+			*c = '?';
 	return 0;
 }
 
@@ -338,7 +343,11 @@ static char *read_line(char *line, int size, void *stream)
 	while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == ' ' || line[length - 1] == '\t'))
 		length--;
 	memcpy(line + length, "\n", 2);
-	if (line[0] == '[' && line[length - 1] == ']') {
+	if (line[0] == '[' && line[length - 1] != ']') {
+		fail(r, "section", "must stand alone on its line, as [NAME]");
+		return NULL;
+	}
+	if (line[0] == '[') {
 		char name[METER_NAME_SIZE];
 		snprintf(name, sizeof name, "%.*s", (int)length - 2, line + 1);
 		if (!enter(r, name))

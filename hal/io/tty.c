@@ -1,14 +1,20 @@
-/* hal/io/tty.c: see tty.h. */
+/* hal/io/tty.c: see tty.h.
+ *
+ * Room: hal/core, libc, termios. */
 #include "tty.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#define POLL_MAX_MS 60000 /* of one poll(); a longer wait takes several */
 
 int64_t tty_now_ms(void)
 {
@@ -17,14 +23,26 @@ int64_t tty_now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The lock comes before anything that another program's port would feel; TIOCEXCL does not stop root. */
+/* A pty keeps TIOCEXCL when its last user is gone: after a crash nobody but root could open it again. */
+static bool keeps_exclusive(int fd)
+{
+	char name[sizeof "/dev/pts/" + 10];
+	return ttyname_r(fd, name, sizeof name) == 0 && strncmp(name, "/dev/pts/", strlen("/dev/pts/")) == 0;
+}
+
+/* The lock comes before anything that another program's port would feel; TIOCEXCL does not stop root. Raw at once: a line
+ * that echoes would talk to the meters. */
 static int claim(int fd)
 {
+	struct termios t;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	if (!isatty(fd))
 		return -ENOTTY;
-	return ioctl(fd, TIOCEXCL) == 0 ? 0 : -errno;
+	if ((!keeps_exclusive(fd) && ioctl(fd, TIOCEXCL) < 0) || tcgetattr(fd, &t) < 0)
+		return -errno;
+	cfmakeraw(&t);
+	return tcsetattr(fd, TCSANOW, &t) == 0 ? 0 : -errno;
 }
 
 int tty_open(const char *device)
@@ -101,7 +119,7 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
 		int64_t left = deadline_ms - tty_now_ms();
-		int ready = poll(&p, 1, left > 0 ? (int)left : 0);
+		int ready = poll(&p, 1, left <= 0 ? 0 : left < POLL_MAX_MS ? (int)left : POLL_MAX_MS);
 		if (ready < 0 && errno == EINTR)
 			continue;
 		if (ready < 0)

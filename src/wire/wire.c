@@ -366,8 +366,9 @@ static const struct field outlet_fields[] = {
 	{"reserved_at", FIELD_OBJECT, FIELD_AT(struct outlet_image, reserved_at), .fields = moment_fields},
 	{"fault", FIELD_WORD, FIELD_AT(struct outlet_image, fault), .words = &outlet_fault_words},
 	{"out_of_service", FIELD_BOOL, FIELD_AT(struct outlet_image, out_of_service)},
-	{"seen_boot", FIELD_UINT32, FIELD_AT(struct outlet_image, seen_boot)},
-	{"seen_mono_ms", FIELD_INT64, FIELD_AT(struct outlet_image, seen_mono_ms)},
+	/* Newer than the first snapshots: an old one without them is as good as one that does not know. */
+	{"seen_boot", FIELD_UINT32, FIELD_AT(struct outlet_image, seen_boot), .optional = true},
+	{"seen_mono_ms", FIELD_INT64, FIELD_AT(struct outlet_image, seen_mono_ms), .optional = true},
 	{"at", FIELD_OBJECT, FIELD_AT(struct outlet_image, at), .fields = moment_fields},
 	FIELDS_END,
 };
