@@ -19,6 +19,7 @@
 #define IDLE_MS 200 /* a round in which nobody was asked */
 #define FOREIGN_REST_MS INT64_C(60000) /* between two words about a foreign master */
 #define FOREIGN_BACKOFF_MS 500
+#define FOREIGN_GIVE_WAY_MS INT64_C(2500) /* between two back-offs: a busy other master costs a fifth of the line */
 #define SILENT_TURNS 3 /* failed in a row */
 #define SKIP_MAX 16 /* rounds that a silent meter is left out */
 #define SKIP_MS INT64_C(10000) /* but never longer than this */
@@ -91,6 +92,7 @@ struct bus {
 	bool lost_told;
 	unsigned last_preferred; /* who had the last turn between the others' */
 	int64_t foreign_ms; /* when a foreign master was told last; INT64_MIN: never */
+	int64_t backed_off_ms; /* when the line was left to it last */
 	struct run runs[BUS_METERS_MAX];
 };
 
@@ -185,7 +187,10 @@ static void heed_foreign(struct bus *bus)
 		bus->foreign_ms = now;
 		post(bus, &message);
 	}
-	rest(bus, FOREIGN_BACKOFF_MS);
+	if (bus->backed_off_ms == INT64_MIN || now - bus->backed_off_ms >= FOREIGN_GIVE_WAY_MS) {
+		rest(bus, FOREIGN_BACKOFF_MS);
+		bus->backed_off_ms = tty_now_ms();
+	}
 }
 
 /* Before a question: a frame that is under way is let pass, and another master has its time. 0 or negative errno. */
@@ -553,8 +558,11 @@ static int fast_turn(struct bus *bus, unsigned meter)
 	memcpy(reading.serial, run->serial, sizeof reading.serial);
 	if (outcome == METER_ANSWERED)
 		outcome = read_set(bus, meter, &reading);
-	if (outcome == METER_ANSWERED && !run->identified) /* a question had to be asked twice: the same one still? */
-		outcome = identify(bus, meter);
+	/* A question had to be asked twice. In DL/T 645: is it the same meter still? In Modbus nothing tells which question an
+	 * answer is to: what was read in this turn is worth nothing. */
+	if (outcome == METER_ANSWERED && !run->identified)
+		outcome = bus->config.meters[meter].model.protocol == METER_MODBUS_RTU ? METER_GARBLED :
+											 identify(bus, meter);
 	if (outcome < 0)
 		return outcome;
 	if (stopping(bus))
@@ -712,6 +720,7 @@ int bus_start(const struct bus_config *config, struct bus **bus_out)
 		return -ENOMEM;
 	bus->config = *config;
 	bus->foreign_ms = INT64_MIN;
+	bus->backed_off_ms = INT64_MIN;
 	bus->port.fd = -1;
 	bus->port.echo = config->echo;
 	note_addresses(bus);

@@ -25,7 +25,7 @@ static int outcome_of(int error, struct answer *answer)
 {
 	if (error == ETIMEDOUT)
 		return METER_TIMED_OUT;
-	if (error > MODBUS_ENOBASE && error < EMBBADCRC) {
+	if (error >= MODBUS_ENOBASE && error < EMBBADCRC) {
 		answer->error = (unsigned)(error - MODBUS_ENOBASE);
 		return METER_REFUSED;
 	}

@@ -53,7 +53,7 @@ static void port_breaker(void *ctx, unsigned outlet, bool close)
 			 outlet + 1,
 			 close ? "closed" : "open",
 			 log_text(strerror(-result)).text);
-	if (result == -ENODEV)
+	if (result < 0 && (!close || result == -ENODEV)) /* one that does not open is tried again by a new process */
 		lose_pins(d, result);
 	if (result == 0)
 		log_line(LOG_LEVEL_DEBUG, "breaker", "outlet=%u wanted=%s", outlet + 1, close ? "closed" : "open");
@@ -148,7 +148,9 @@ static void arm(struct daemon *d)
 		sd_event_source_set_enabled(d->timer, SD_EVENT_OFF);
 		return;
 	}
-	sd_event_source_set_time(d->timer, next_ms > 0 ? (uint64_t)next_ms * US_PER_MS : 0);
+	int64_t soonest_ms = monotonic_now_ms() + 1; /* whatever the heart wants, others have their turn in between */
+	next_ms = next_ms > soonest_ms ? next_ms : soonest_ms;
+	sd_event_source_set_time(d->timer, (uint64_t)next_ms * US_PER_MS);
 	sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
 }
 
@@ -331,11 +333,20 @@ static void begin_heart(struct daemon *d)
 	sd_notify(0, "STATUS=The box decides.");
 }
 
+/* Without a ledger nobody decides: a latching breaker that is still closed from before would stay so. */
+static void open_all(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->config.box.outlet_count; i++)
+		port_breaker(d, i, false);
+}
+
 static void take_news(struct daemon *d)
 {
 	struct ledger_news before = d->news;
 	ledger_thread_news(d->ledger, &d->news);
 	bool open = d->news.state == LEDGER_OPEN;
+	if (d->box == NULL && d->news.tried && !open)
+		open_all(d);
 	if (!open && strcmp(before.error, d->news.error) != 0)
 		log_line(LOG_LEVEL_ERROR, "ledger", "error=%s", log_text(d->news.error).text);
 	if (d->news.state == LEDGER_DAMAGED) {
@@ -546,14 +557,14 @@ static int start_ledger(struct daemon *d)
 	return result < 0 ? fail("ledger", result) : 0;
 }
 
-/* In reverse. */
+/* In reverse, but for the pins. */
 static void take_down(struct daemon *d)
 {
 	control_server_stop(d->control);
+	pins_close(d->pins); /* before anything that may wait: nobody decides any more, so every breaker opens */
 	ledger_thread_stop(d->ledger);
 	for (unsigned i = 0; i < d->config.bus_count; i++)
 		bus_stop(d->buses[i].bus);
-	pins_close(d->pins);
 	sd_event_source_unref(d->timer);
 	sd_event_unref(d->event);
 	free(d->box);
@@ -572,8 +583,9 @@ int daemon_run(const struct config *config)
 	wall_clock_init(&d->clock, config->trust_system_clock);
 	log_set_level(config->log_level);
 	int code = EXIT_FAILURE;
-	if (start_loop(d) == 0 && start_pins(d) == 0 && start_buses(d) == 0 && start_ledger(d) == 0 &&
-	    control_server_start(d, &d->control) == 0) {
+	/* The socket before the ledger's thread: the umask of its making is the whole process's. */
+	if (start_loop(d) == 0 && start_pins(d) == 0 && start_buses(d) == 0 &&
+	    control_server_start(d, &d->control) == 0 && start_ledger(d) == 0) {
 		log_line(LOG_LEVEL_INFO,
 			 "started",
 			 "box=%s version=%s outlets=%u",

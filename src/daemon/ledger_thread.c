@@ -64,6 +64,7 @@ static void publish(struct ledger_thread *t, enum ledger_state state, const char
 {
 	pthread_mutex_lock(&t->mutex);
 	t->news.state = state;
+	t->news.tried = true;
 	word_copy(t->news.error, sizeof t->news.error, error);
 	if (t->ledger != NULL) {
 		t->news.durable_seq = ledger_durable_seq(t->ledger);
@@ -300,6 +301,7 @@ static void *run(void *argument)
 	pthread_mutex_lock(&t->mutex);
 	while (turn(t))
 		;
+	collect(t); /* what came during the last commit */
 	pthread_mutex_unlock(&t->mutex);
 	for (int i = 0; t->ledger != NULL && ledger_queue_count(&t->queue) > 0 && i < LAST_TRIES; i++)
 		commit(t);
@@ -409,6 +411,7 @@ struct ledger_page *ledger_thread_page(struct ledger_thread *t)
 		page = t->pages[0];
 		t->page_count--;
 		memmove(t->pages, t->pages + 1, t->page_count * sizeof *t->pages);
+		pthread_cond_signal(&t->wake); /* there is room for an answer again */
 	}
 	pthread_mutex_unlock(&t->mutex);
 	return page;

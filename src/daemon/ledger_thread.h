@@ -21,6 +21,7 @@ enum ledger_state {
 
 struct ledger_news {
 	enum ledger_state state;
+	bool tried; /* to open it; false only at the very beginning */
 	char error[LEDGER_ERROR_SIZE]; /* of every state but LEDGER_OPEN */
 	uint64_t durable_seq;
 	uint64_t accepted_seq;

@@ -33,6 +33,8 @@ void wall_clock_floor(struct wall_clock *c, int64_t wall_ms)
 {
 	if (wall_ms > c->floor_ms)
 		c->floor_ms = wall_ms;
+	if (c->meter_known && monotonic_now_ms() + c->meter_offset_ms < c->floor_ms)
+		c->meter_known = false; /* it was believed before this was known */
 }
 
 void wall_clock_meter(struct wall_clock *c, int64_t clock_ms, int64_t mono_ms)

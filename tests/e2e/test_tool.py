@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""meterboxctl against the running daemon, and against a ledger's file.
+
+usage: test_tool.py --meterboxd PATH --boxsim PATH --meterboxctl PATH [unittest's arguments]
+"""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+import box  # noqa: E402
+from box import tariff, wait_for  # noqa: E402
+
+
+class Tool(box.E2eTest):
+    """A technician's day."""
+
+    def tool(self, *words, code=0):
+        done = subprocess.run([box.arguments.meterboxctl, "--socket", self.socket, "--as", "tess", *words],
+                              capture_output=True, text=True, timeout=box.PATIENCE_S)
+        self.assertEqual(done.returncode, code, done)
+        return done.stdout
+
+    def test_a_day(self):
+        world = self.world()
+        self.socket = str(Path(world.folder) / "control")
+        self.sell(world)
+        self.look(world)
+        self.assertEqual(world.daemon.stop(), 0)
+        self.tool("status", code=3)
+        self.verify_file(world)
+
+    def sell(self, world):
+        self.assertIn("available", self.tool("status"))
+        self.assertTrue(json.loads(self.tool("status", "--json"))["ok"])
+        path = Path(world.folder) / "tariff.json"
+        path.write_text(json.dumps(tariff(1000000)))
+        world.boxsim.do("plug 1 7000")
+        self.tool("session", "authorize", "1", "--order", "o1", "--account", "a", "--credit", "0.02", "--tariff", str(path))
+        world.await_state(1, "ready")
+        self.tool("session", "start", "1")
+        world.await_state(1, "finishing")
+        self.tool("session", "start", "1", "--order", "o1", code=4)
+        self.tool("session", "departed", "1")
+
+    def look(self, world):
+        self.assertIn("sound", self.tool("ledger", "verify"))
+        exported = self.tool("ledger", "export").splitlines()
+        self.assertIn('"kind":"ended"', "\n".join(exported))
+        self.assertEqual(exported, world.ledger().bodies)
+        world.boxsim.do("fault 2 silent on")
+        wait_for("the silence", lambda: world.status(2)["meter"]["silent"])
+        self.tool("status", code=1)
+        self.assertIn("outlet 2", self.tool("doctor", code=1))
+
+    def verify_file(self, world):
+        ledger = Path(world.folder) / "state/ledger.db"
+        self.assertIn("sound", self.tool("ledger", "verify", str(ledger)))
+        damaged = bytearray(ledger.read_bytes())
+        at = damaged.index(b'"kind":"ended"')
+        damaged[at + 8:at + 13] = b"mover"
+        ledger.write_bytes(damaged)
+        self.tool("ledger", "verify", str(ledger), code=1)
+
+
+if __name__ == "__main__":
+    box.main([("--meterboxctl", {"required": True})])
