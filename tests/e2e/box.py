@@ -400,7 +400,6 @@ class Boxsim:
         self.process.stdin.close()
         self.process.stdout.close()
 
-
     def complaints(self):
         text = self.errors.read_text(encoding="utf-8", errors="replace") if self.errors.exists() else ""
         return [line for line in text.splitlines() if any(word in line for word in COMPLAINTS)]

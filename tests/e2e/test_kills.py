@@ -23,7 +23,7 @@ LAG_MS = 1500
 MOMENTS = ("authorize", "start", "stop", "resume", "departed", "ending", "supply", "paused", "boot", "idle")
 NEXT = 6
 SESSIONS_MIN = 10  # at each outlet
-WEIGHTS = (10, 20, 14, 8, 4, 12, 16, 4, 8, 4)
+WEIGHTS = (10, 24, 12, 12, 4, 12, 14, 4, 6, 2)
 
 
 class Killer:
@@ -132,7 +132,11 @@ class Customer:
         self.phase = None
 
     def when_ending(self, outlet):
-        self.driver.kill_if_due("ending", within_ms=400)
+        whom = self.driver.killer.due("ending")
+        if whom and self.chance.random() < 0.5:
+            self.driver.kill_at(whom, "ending", self.number, "finishing")
+        elif whom:
+            self.driver.kill(whom, "ending", self.chance.uniform(0, 400))
 
     def when_finishing(self, outlet):
         self.tell("departed", type="departed", order=outlet["session"]["order"])
@@ -163,9 +167,11 @@ class Driver:
         self.answers[identity] = None
         self.world.control.ask("command", command={"id": identity, **command})
         whom = self.killer.due(moment)
-        if whom:
+        if whom and (moment not in ("start", "resume") or self.chance.random() < 0.3):
             self.kill(whom, moment, self.chance.choice((0, 0.5, 1, 2, 3, 5, 8, 15, 400)))
         answer = self.world.control.line()
+        if whom:
+            self.kill_at(whom, moment, command["outlet"], "supplying")
         if not answer["ok"] and answer["code"] != "refused":
             raise AssertionError(f"{command}: {answer}")
         self.answers[identity] = "done" if answer["ok"] else "refused"
@@ -175,6 +181,14 @@ class Driver:
         if whom:
             self.kill(whom, moment, self.chance.uniform(0, within_ms))
         return bool(whom)
+
+    def kill_at(self, whom, moment, number, state):
+        """Kills within milliseconds of a change of state, while its record is on its way to the disk: there is no sleep
+        between the looks."""
+        patience_ms = now_ms() + 5000
+        while self.world.state_of(number) != state and now_ms() < patience_ms:
+            pass
+        self.kill(whom, moment, self.chance.choice((0, 0, 0.3, 0.6, 1, 2, 3, 20)))
 
     def kill(self, whom, moment, after_ms):
         time.sleep(after_ms / 1000)  # the moment itself, not a wait for anything

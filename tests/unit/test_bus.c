@@ -852,7 +852,8 @@ START_TEST(a_dribbling_meter_is_cut_off)
 	struct bus_message s = await_without(BUS_METER_SILENT, BUS_READING, 0);
 	ck_assert_uint_eq(s.state.answered, 0);
 	/* libmodbus does not tell half an answer from none */
-	ck_assert_int_eq(s.state.last, _i == 0 ? METER_GARBLED : METER_TIMED_OUT);
+	/* libmodbus cannot tell half an answer from none, unless its rest is in the way of the next one */
+	ck_assert(s.state.last == METER_GARBLED || (_i != 0 && s.state.last == METER_TIMED_OUT));
 	lock();
 	line.meters[0].dribbles = false;
 	unlock();
