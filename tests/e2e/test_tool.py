@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""meterboxctl against the running daemon, and against a ledger's file.
+"""meterboxctl against the running daemon, and against a ledger's file; what the daemon tells systemd.
 
 usage: test_tool.py --meterboxd PATH --boxsim PATH --meterboxctl PATH [unittest's arguments]
 """
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -62,6 +66,33 @@ class Tool(box.E2eTest):
         damaged[at + 8:at + 13] = b"mover"
         ledger.write_bytes(damaged)
         self.tool("ledger", "verify", str(ledger), code=1)
+
+
+class Systemd(box.E2eTest):
+    """What systemd is told, through the socket that it gives."""
+
+    def test_notifications(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(f"{folder}/notify")
+            notify.settimeout(box.PATIENCE_S)
+            os.environ.update(NOTIFY_SOCKET=f"{folder}/notify", WATCHDOG_USEC="1000000")
+            try:
+                world = self.world()
+            finally:
+                del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+            self.hear(notify, "READY=1")
+            self.hear(notify, "WATCHDOG=1")
+            world.daemon.send(signal.SIGHUP)
+            self.assertIn("RELOADING=1", self.hear(notify, "READY=1"))
+            self.assertEqual(world.daemon.stop(), 0)
+            self.hear(notify, "STOPPING=1")
+
+    def hear(self, notify, word):
+        """All that is told until this word."""
+        told = []
+        while word not in told:
+            told += notify.recv(4096).decode().splitlines()
+        return told
 
 
 if __name__ == "__main__":
