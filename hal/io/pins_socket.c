@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pin_line.h"
 #include "pins.h"
+#include "tty.h"
 
 /* A box on the same machine says its levels at once; one that does not is no box. */
 #define READY_MS INT64_C(2000)
@@ -137,20 +137,13 @@ static const struct pins_ops socket_ops = {
 	.next = socket_next,
 };
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits until the box has said "ready". Its lines stay for socket_next(). 0 or negative errno. */
 static int await_ready(struct socket_pins *s)
 {
-	int64_t deadline = monotonic_ms() + READY_MS;
+	int64_t deadline = tty_now_ms() + READY_MS;
 	while (memmem(s->bytes, s->count, "ready\n", 6) == NULL) {
 		struct pollfd poll_fd = {.fd = s->fd, .events = POLLIN};
-		int64_t left = deadline - monotonic_ms();
+		int64_t left = deadline - tty_now_ms();
 		if (left <= 0 || s->count == sizeof s->bytes)
 			return -ETIMEDOUT;
 		if (poll(&poll_fd, 1, (int)left) < 0 && errno != EINTR)

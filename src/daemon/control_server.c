@@ -67,7 +67,6 @@ struct control_server {
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
 
-static void serve(struct client *c);
 static void refuse(struct client *c, const char *code, const char *why);
 
 /* --- a connection's end --- */

@@ -27,8 +27,6 @@ enum {
 	PRIORITY_LEDGER = -30,
 };
 
-static void after(struct daemon *d);
-
 /* --- the heart's ports --- */
 
 /* Nothing can be driven or seen any more: a new process finds the box as it is. */
