@@ -178,17 +178,23 @@ static bool push_command(void *ctx, uint64_t seq, const char *text, size_t lengt
 	struct world *w = ctx;
 	(void)length;
 	send_line(w, seq, text);
-	w->server_sent = seq;
+	if (seq > w->server_sent)
+		w->server_sent = seq;
 	return true;
 }
 
-void link_push(struct world *w)
+static void push_from(struct world *w, bool stops)
 {
 	struct ops_error error;
 	if (w->server_stream_id == 0)
 		return;
-	if (ops_commands(w->ops, WORLD_BOX, w->server_sent, push_command, w, &error) < 0)
+	if (ops_commands(w->ops, WORLD_BOX, w->server_sent, stops, push_command, w, &error) < 0)
 		checker_violate(&w->checker, 5, "commands: %s", error.text);
+}
+
+void link_push(struct world *w)
+{
+	push_from(w, false);
 }
 
 static void serve_stream(struct world *w, const struct happening *h)
@@ -198,7 +204,7 @@ static void serve_stream(struct world *w, const struct happening *h)
 	w->server_stream_id = h->id;
 	w->server_sent = h->value;
 	send_line(w, 0, NULL);
-	link_push(w);
+	push_from(w, true);
 	world_plan(w, HAPPENS_HEARTBEAT, w->box_config.uplink.heartbeat_ms)->id = h->id;
 }
 

@@ -389,7 +389,7 @@ static void compare_records(struct world *w)
 			checker_violate(&w->checker, 5, "%s", ledger_error.text);
 		from = c.seq + 1;
 	} while (c.seq > 0);
-	if (ops_records(w->ops, WORLD_BOX, ledger_id(w->ledger), compare, &c, &error) < 0)
+	if (ops_records(w->ops, WORLD_BOX, ledger_id(w->ledger), 0, compare, &c, &error) < 0)
 		checker_violate(&w->checker, 5, "%s", error.text);
 	if (c.at != c.length)
 		checker_violate(&w->checker, 5, "the server has %zu bytes of records, the box %zu", c.at, c.length);

@@ -216,7 +216,7 @@ static bool take_command(void *ctx, uint64_t seq, const char *text, size_t lengt
 static void list_commands(uint64_t after)
 {
 	command_count = 0;
-	OK(ops_commands(ops, BOX, after, take_command, NULL, &error));
+	OK(ops_commands(ops, BOX, after, false, take_command, NULL, &error));
 }
 
 /* The box has done everything that is pending; commands that write records of their own do so in the test. */
@@ -315,6 +315,117 @@ START_TEST(money_in_and_out)
 	ck_assert_int_eq(book("cash"), -6000000);
 	ck_assert_int_eq(book("never"), 0);
 	FAILS(ops_book(ops, "", &micros, &error), -EINVAL);
+}
+END_TEST
+
+/* --- boxes --- */
+
+static bool note_box(void *ctx, const char *name)
+{
+	char *all = ctx;
+	ck_assert_uint_lt(strlen(all) + strlen(name) + 2, 80);
+	strcat(all, name);
+	strcat(all, " ");
+	return strcmp(name, "c") != 0;
+}
+
+START_TEST(tokens)
+{
+	static const char first[] = "0123456789abcdef";
+	static const char second[] = "another-token-of-the-box";
+	char long_one[140] = "";
+	bool valid = true;
+	memset(long_one, 'x', sizeof long_one - 1);
+	OK(ops_check_token(ops, BOX, "", &valid, &error));
+	ck_assert(!valid); /* it has none yet */
+	FAILS(ops_set_token(ops, BOX, "too-short-token", &error), -EINVAL);
+	FAILS(ops_set_token(ops, BOX, long_one, &error), -EINVAL);
+	FAILS(ops_set_token(ops, BOX, "with a \n line end in it", &error), -EINVAL);
+	FAILS(ops_set_token(ops, "box-9", first, &error), -ENOENT);
+	FAILS(ops_check_token(ops, "box-9", first, &valid, &error), -ENOENT);
+	OK(ops_set_token(ops, BOX, first, &error));
+	OK(ops_check_token(ops, BOX, first, &valid, &error));
+	ck_assert(valid);
+	OK(ops_check_token(ops, BOX, second, &valid, &error));
+	ck_assert(!valid);
+	OK(ops_set_token(ops, BOX, second, &error));
+	OK(ops_check_token(ops, BOX, first, &valid, &error));
+	ck_assert(!valid);
+	OK(ops_check_token(ops, BOX, long_one, &valid, &error));
+	ck_assert(!valid);
+	OK(ops_check_token(ops, BOX, second, &valid, &error));
+	ck_assert(valid);
+}
+END_TEST
+
+START_TEST(boxes_are_listed)
+{
+	char all[80] = "";
+	OK(ops_add_box(ops, "c", &error));
+	OK(ops_add_box(ops, "d", &error));
+	OK(ops_add_box(ops, "a", &error));
+	OK(ops_each_box(ops, note_box, all, &error));
+	ck_assert_str_eq(all, "a " BOX " c ");
+}
+END_TEST
+
+START_TEST(a_reserved_outlet_is_kept)
+{
+	struct outlet_image image;
+	struct record r = next_record(RECORD_RESERVED, 0, "");
+	word_copy(r.u.reserved.account, sizeof r.u.reserved.account, "bob");
+	r.u.reserved.hold_ms = 60000;
+	write_record(r);
+	post();
+	OK(ops_outlet(ops, BOX, 0, &image, &error));
+	ck_assert_str_eq(image.reserved_for, "bob");
+	OK(ops_outlet(ops, BOX, 7, &image, &error));
+	ck_assert_str_eq(image.reserved_for, "");
+	FAILS(ops_outlet(ops, BOX, OUTLETS_MAX, &image, &error), -EINVAL);
+	FAILS(ops_outlet(ops, "box-9", 0, &image, &error), -ENOENT);
+	struct ops_order hers = draft("o-1", "ann", 0, 1000000);
+	struct ops_order his = draft("o-2", "bob", 0, 1000000);
+	FAILS(ops_create_order(ops, &hers, NOW, &error), -EAGAIN);
+	ck_assert_int_eq(book("customer:ann"), 10000000);
+	create(&his);
+	write_record(next_record(RECORD_RELEASED, 0, ""));
+	post();
+	create(&hers);
+}
+END_TEST
+
+static void send_stop(const char *order)
+{
+	struct command c = {.type = COMMAND_STOP, .actor = ACTOR_OPERATOR};
+	word_copy(c.box, sizeof c.box, BOX);
+	word_copy(c.u.session.order, sizeof c.u.session.order, order);
+	OK(ops_send(ops, &c, NOW, &error));
+}
+
+/* A box that decided a later command may have lost a stop on the way. */
+START_TEST(stops_are_sent_again)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 1000000);
+	open_order(&o);
+	send_stop("o-1");
+	struct command later = {.type = COMMAND_UNLOCK, .actor = ACTOR_OPERATOR};
+	word_copy(later.box, sizeof later.box, BOX);
+	OK(ops_send(ops, &later, NOW, &error));
+	list_commands(0);
+	ck_assert_uint_eq(command_count, 2);
+	result_of(commands[1].id, commands[1].seq, COMMAND_DONE);
+	post();
+	list_commands(later.seq);
+	ck_assert_uint_eq(command_count, 0);
+	command_count = 0;
+	OK(ops_commands(ops, BOX, later.seq, true, take_command, NULL, &error));
+	ck_assert_uint_eq(command_count, 1);
+	ck_assert_int_eq(commands[0].type, COMMAND_STOP);
+	result_of(commands[0].id, 0, COMMAND_DONE);
+	post();
+	command_count = 0;
+	OK(ops_commands(ops, BOX, later.seq, true, take_command, NULL, &error));
+	ck_assert_uint_eq(command_count, 0);
 }
 END_TEST
 
@@ -608,7 +719,7 @@ START_TEST(sending_commands)
 	list_commands(0); /* a stop acts late too: the first one is still owed */
 	ck_assert_uint_eq(command_count, 1);
 	ck_assert_str_eq(commands[0].id, first_id);
-	FAILS(ops_commands(ops, "box-9", 0, take_command, NULL, &error), -ENOENT);
+	FAILS(ops_commands(ops, "box-9", 0, false, take_command, NULL, &error), -ENOENT);
 }
 END_TEST
 
@@ -713,12 +824,13 @@ START_TEST(damaged_records_are_parked)
 		ck_assert_uint_eq(answer.refused[0].seq, first);
 		ck_assert_uint_eq(answer.refused[2].seq, first + 2);
 		ck_assert_ptr_nonnull(strstr(answer.refused[2].why, "seq"));
+		ck_assert_str_eq(answer.refused[0].code, answer.refused[1].code);
 	}
 	ck_assert_int_eq(order_of("o-1").billed_micros, 1000000);
-	OK(ops_records(ops, BOX, box.ledger, take_record, &listing, &error));
+	OK(ops_records(ops, BOX, box.ledger, 0, take_record, &listing, &error));
 	ck_assert_uint_eq(listing.count, box.count);
 	ck_assert_uint_eq(listing.refused, 3);
-	FAILS(ops_records(ops, BOX, "nope", take_record, &listing, &error), -ENOENT);
+	FAILS(ops_records(ops, BOX, "nope", 0, take_record, &listing, &error), -ENOENT);
 }
 END_TEST
 
@@ -853,6 +965,13 @@ START_TEST(parked_authorized)
 	mark(RECORD_STARTED, 0, "o-1", 0);
 	post_from(box.sent);
 	ck_assert_uint_eq(answer.refused_count, 2); /* its start depends on it */
+	ck_assert_str_eq(answer.refused[0].code, "unreadable");
+	ck_assert_str_eq(answer.refused[1].code, "does_not_follow");
+	post_from(0);
+	ck_assert_uint_eq(answer.refused_count, 2);
+	ck_assert_str_eq(answer.refused[0].code, "unreadable");
+	ck_assert_str_eq(answer.refused[1].code, "does_not_follow");
+	ck_assert_ptr_null(strstr(answer.refused[1].why, "does_not_follow"));
 	ck_assert_int_eq(order_of("o-1").state, OPS_ORDER_OPEN);
 	ck_assert(!order_of("o-1").started);
 }
@@ -1153,6 +1272,7 @@ START_TEST(records_of_another_ledger_or_box)
 	post_from(at);
 	ck_assert_uint_eq(answer.refused_count, 1);
 	ck_assert_msg(strstr(answer.refused[0].why, "another ledger") != NULL, "%s", answer.refused[0].why);
+	ck_assert_str_eq(answer.refused[0].code, "not_linked");
 
 	/* A second box reports the end of the first one's order. */
 	struct ops_order o = draft("o-1", "ann", 0, 1000000);
@@ -1389,6 +1509,11 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, hostile_arguments);
 	tcase_add_test(t, records_of_another_ledger_or_box);
 	tcase_add_test(t, fork_is_noticed);
+	t = add_case(suite, "boxes", setup, teardown);
+	tcase_add_test(t, tokens);
+	tcase_add_test(t, boxes_are_listed);
+	tcase_add_test(t, a_reserved_outlet_is_kept);
+	tcase_add_test(t, stops_are_sent_again);
 	t = add_case(suite, "remote mode", setup, teardown);
 	tcase_add_test(t, lease_grows_and_ends);
 	tcase_add_test(t, remote_orders_share_the_book);

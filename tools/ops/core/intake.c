@@ -13,6 +13,12 @@
 
 #include "ops_internal.h"
 
+/* Why a record is refused, in a word for programs. */
+static const char code_unreadable[] = "unreadable";
+static const char code_not_linked[] = "not_linked";
+static const char code_does_not_follow[] = "does_not_follow";
+static const char code_differs[] = "differs";
+
 struct intake {
 	struct ops *ops;
 	struct box_row box;
@@ -34,17 +40,24 @@ struct lost_session {
 
 /* --- the image --- */
 
-static int load_part(struct intake *in, int part)
+static int read_part(struct ops *ops, const char *box, int part, struct box_image *image, struct outlet_image *outlet,
+		     struct ops_error *error)
 {
 	struct wire_error wire;
 	char *text;
-	int found = store_get_image(in->ops->store, in->box.name, part, &text, in->error);
+	int found = store_get_image(ops->store, box, part, &text, error);
 	if (found <= 0)
 		return found;
-	bool valid = part == 0 ? wire_read_box_image(text, strlen(text), in->image, &wire) :
-				 wire_read_outlet_image(text, strlen(text), &in->image->outlets[part - 1], &wire);
+	bool valid = part == 0 ? wire_read_box_image(text, strlen(text), image, &wire) :
+				 wire_read_outlet_image(text, strlen(text), outlet, &wire);
 	free(text);
-	return valid ? 0 : ops_fail(in->error, -EIO, "store: a damaged image of %s: %s", in->box.name, wire.text);
+	return valid ? 0 : ops_fail(error, -EIO, "store: a damaged image of %s: %s", box, wire.text);
+}
+
+int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error)
+{
+	memset(image, 0, sizeof *image);
+	return read_part(ops, box, outlet + 1, NULL, image, error);
 }
 
 static int load_image(struct intake *in)
@@ -55,7 +68,12 @@ static int load_image(struct intake *in)
 	in->ops->image_of[0] = '\0';
 	image_init(in->image);
 	for (int part = 0; result == 0 && part <= OUTLETS_MAX; part++)
-		result = load_part(in, part);
+		result = read_part(in->ops,
+				   in->box.name,
+				   part,
+				   in->image,
+				   part == 0 ? NULL : &in->image->outlets[part - 1],
+				   in->error);
 	if (result == 0)
 		memcpy(in->ops->image_of, in->box.name, sizeof in->ops->image_of);
 	return result;
@@ -313,29 +331,43 @@ static size_t kept_length(const char *text)
 	return strnlen(text, WIRE_TEXT_MAX);
 }
 
-static void list_refusal(struct intake *in, uint64_t seq, const char *why)
+/* A refusal is stored as "CODE: why". */
+static void list_refusal(struct intake *in, uint64_t seq, const char *stored)
 {
+	static const char *const codes[] = {code_unreadable, code_not_linked, code_does_not_follow, code_differs};
 	struct ops_intake *a = in->answer;
 	if (a->refused_count == OPS_REFUSED_MAX)
 		return;
 	a->refused[a->refused_count].seq = seq;
-	snprintf(a->refused[a->refused_count].why, WIRE_ERROR_SIZE, "%s", why);
+	a->refused[a->refused_count].code = code_unreadable;
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+		size_t length = strlen(codes[i]);
+		if (strncmp(stored, codes[i], length) != 0 || strncmp(stored + length, ": ", 2) != 0)
+			continue;
+		a->refused[a->refused_count].code = codes[i];
+		stored += length + 2;
+		break;
+	}
+	snprintf(a->refused[a->refused_count].why, WIRE_ERROR_SIZE, "%s", stored);
 	a->refused_count++;
 }
 
-/* Takes the record into the image. NULL, or why it must be parked. */
+/* Takes the record into the image. NULL, or why it must be parked, with *code. */
 static const char *judge(struct intake *in, const char *text, size_t length, struct record *r,
-			 struct lost_session *lost, struct wire_error *wire)
+			 struct lost_session *lost, struct wire_error *wire, const char **code)
 {
 	struct record_link link;
+	*code = code_unreadable;
 	if (!wire_read_record(text, length, r, &link, wire))
 		return wire->text;
+	*code = code_not_linked;
 	if (strcmp(link.ledger, in->ledger.id) != 0)
 		return "it belongs to another ledger";
 	if (r->seq != in->ledger.accepted + 1)
 		return "its seq is not the one of its place";
 	if (strcmp(link.prev, in->ledger.tip) != 0)
 		return "prev is not the hash of the record before";
+	*code = code_does_not_follow;
 	return follow(in, r, lost);
 }
 
@@ -347,12 +379,18 @@ static int take_next(struct intake *in, const char *text)
 	struct wire_error wire;
 	size_t length = strlen(text);
 	uint64_t seq = in->ledger.accepted + 1;
-	const char *why = judge(in, text, length, &r, &lost, &wire);
+	const char *code;
+	char stored[WIRE_ERROR_SIZE + 20];
+	const char *why = judge(in, text, length, &r, &lost, &wire, &code);
 	int result = ops_hash(in->ops, text, length, in->ledger.tip, in->error);
 	if (result < 0)
 		return result;
 	in->ledger.accepted = seq;
 	in->image->seq = seq;
+	if (why != NULL) {
+		snprintf(stored, sizeof stored, "%s: %s", code, why);
+		why = stored;
+	}
 	result = store_add_record(in->ops->store, in->ledger.number, seq, text, kept_length(text), why, in->error);
 	if (why != NULL) {
 		in->ledger.holed = true;
@@ -378,7 +416,7 @@ static int repeat(struct intake *in, uint64_t seq, const char *text)
 	if (why[0] != '\0')
 		list_refusal(in, seq, why);
 	else if (!same) /* a box that was set back to an older copy of its ledger must be noticed */
-		list_refusal(in, seq, "another record was taken in under this seq");
+		list_refusal(in, seq, "differs: another record was taken in under this seq");
 	return 0;
 }
 

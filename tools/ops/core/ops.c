@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "ops_internal.h"
 #include "price.h"
 
@@ -167,6 +169,67 @@ int ops_add_box(struct ops *ops, const char *box, struct ops_error *error)
 	return ops_finish(ops, result, error);
 }
 
+int ops_set_token(struct ops *ops, const char *box, const char *token, struct ops_error *error)
+{
+	struct box_row row;
+	char hash[RECORD_HASH_SIZE];
+	int result = ops_need_box(ops, box, &row, error);
+	if (result < 0)
+		return result;
+	if (!word_is_printable(token, OPS_TOKEN_SIZE) || strlen(token) < OPS_TOKEN_LEAST)
+		return ops_fail(error,
+				-EINVAL,
+				"token must be %d to %d printable characters",
+				OPS_TOKEN_LEAST,
+				OPS_TOKEN_SIZE - 1);
+	if ((result = ops_hash(ops, token, strlen(token), hash, error)) < 0 ||
+	    (result = store_begin(ops->store, error)) < 0)
+		return result;
+	return ops_finish(ops, store_set_token(ops->store, box, hash, error), error);
+}
+
+int ops_check_token(struct ops *ops, const char *box, const char *token, bool *valid, struct ops_error *error)
+{
+	char hash[RECORD_HASH_SIZE], theirs[RECORD_HASH_SIZE];
+	int found = check_name(box, BOX_ID_SIZE, "box", error);
+	if (found == 0)
+		found = store_get_token(ops->store, box, hash, error);
+	if (found == 0)
+		return ops_fail(error, -ENOENT, "no box %s", box);
+	if (found < 0 || (found = ops_hash(ops, token, strlen(token), theirs, error)) < 0)
+		return found;
+	*valid = CRYPTO_memcmp(hash, theirs, sizeof theirs) == 0;
+	return 0;
+}
+
+int ops_each_box(struct ops *ops, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error)
+{
+	return store_each_box(ops->store, take, ctx, error);
+}
+
+int ops_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error)
+{
+	struct box_row row;
+	int result = ops_need_box(ops, box, &row, error);
+	if (result < 0)
+		return result;
+	if (outlet < 0 || outlet >= OUTLETS_MAX)
+		return ops_fail(error, -EINVAL, "outlet must be 0 to %d", OUTLETS_MAX - 1);
+	return ops_read_outlet(ops, box, outlet, image, error);
+}
+
+int ops_get_account(struct ops *ops, const char *account, enum ops_account_kind *kind, int64_t *limit_micros,
+		    struct ops_error *error)
+{
+	struct account_row row;
+	int result = ops_need_account(ops, account, &row, error);
+	if (result < 0)
+		return result;
+	*kind = row.kind;
+	*limit_micros = row.limit_micros;
+	return 0;
+}
+
 /* A posting under a key from outside. */
 static int make_posting(const char *prefix, const char *key, int64_t micros, struct posting *posting,
 			struct ops_error *error)
@@ -319,15 +382,15 @@ int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct op
 	return result;
 }
 
-int ops_commands(struct ops *ops, const char *box, uint64_t after,
+int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
 		 bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		 struct ops_error *error)
 {
 	struct box_row row;
 	int result = ops_need_box(ops, box, &row, error);
-	if (result < 0 || after >= row.command_seq)
+	if (result < 0 || (after >= row.command_seq && !stops))
 		return result;
-	return store_each_pending(ops->store, box, after, take, ctx, error);
+	return store_each_pending(ops->store, box, after, stops, take, ctx, error);
 }
 
 /* --- orders --- */
@@ -382,6 +445,15 @@ static int check_credit(struct ops *ops, const struct ops_order *order, struct o
 	return ops_fail(error, -EINVAL, "credit_micros may be 0 only beside an open order of the account on the box");
 }
 
+static int check_reservation(struct ops *ops, const struct ops_order *order, struct ops_error *error)
+{
+	struct outlet_image outlet;
+	int result = ops_read_outlet(ops, order->box, order->outlet, &outlet, error);
+	if (result == 0 && outlet.reserved_for[0] != '\0' && strcmp(outlet.reserved_for, order->grant.account) != 0)
+		result = ops_fail(error, -EAGAIN, "outlet %d is reserved for another account", order->outlet + 1);
+	return result;
+}
+
 static int create_order(struct ops *ops, struct ops_order *order, int64_t now_ms, struct ops_error *error)
 {
 	struct command command = {.type = COMMAND_AUTHORIZE, .outlet = order->outlet, .actor = ACTOR_SERVER};
@@ -391,7 +463,7 @@ static int create_order(struct ops *ops, struct ops_order *order, int64_t now_ms
 	memcpy(row.order, order->grant.order, sizeof row.order);
 	memcpy(row.account, order->grant.account, sizeof row.account);
 	command.u.authorize = order->grant;
-	if ((result = check_credit(ops, order, error)) < 0 ||
+	if ((result = check_reservation(ops, order, error)) < 0 || (result = check_credit(ops, order, error)) < 0 ||
 	    (result = hold(ops, order, order->grant.credit_micros, "hold", order->grant.order, error)) < 0 ||
 	    (result = ops_queue(ops, &command, &row, now_ms, error)) < 0 ||
 	    (result = store_add_order(ops->store, order, error)) < 0)
@@ -611,7 +683,7 @@ int ops_ledger(struct ops *ops, const char *box, char ledger[LEDGER_ID_SIZE], ui
 	return 0;
 }
 
-int ops_records(struct ops *ops, const char *box, const char *ledger,
+int ops_records(struct ops *ops, const char *box, const char *ledger, uint64_t from,
 		bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
 		struct ops_error *error)
 {
@@ -623,5 +695,5 @@ int ops_records(struct ops *ops, const char *box, const char *ledger,
 	int found = store_get_ledger(ops->store, box, ledger, &stored, error);
 	if (found == 0)
 		return ops_fail(error, -ENOENT, "box %s has no ledger %s", box, ledger);
-	return found < 0 ? found : store_each_record(ops->store, stored.number, take, ctx, error);
+	return found < 0 ? found : store_each_record(ops->store, stored.number, from, take, ctx, error);
 }

@@ -58,12 +58,29 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 /* A box's name has no colon, which separates the parts of a book's name. The same call again is harmless. */
 int ops_add_box(struct ops *ops, const char *box, struct ops_error *error);
 
+/* The secret by which the box shows who it is, 16 to 128 printable characters; the store keeps only its hash. A second
+ * one replaces the first. */
+int ops_set_token(struct ops *ops, const char *box, const char *token, struct ops_error *error);
+
+/* Whether the token is the box's; false for a box without one. */
+int ops_check_token(struct ops *ops, const char *box, const char *token, bool *valid, struct ops_error *error);
+
+/* Calls `take` with each box's name, ascending. `take` returns false to end early, and calls nothing of this room. */
+int ops_each_box(struct ops *ops, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);
+
+/* An outlet as its records have left it. */
+int ops_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
+
 /* cash -> customer. key: the payment provider's own reference; the same key again is harmless, with another amount or
  * account -EEXIST. */
 int ops_recharge(struct ops *ops, const char *account, int64_t micros, const char *key, struct ops_error *error);
 
 /* customer -> cash, the original way, when the customer asks for it: at most the balance. Idempotent by key. */
 int ops_refund(struct ops *ops, const char *account, int64_t micros, const char *key, struct ops_error *error);
+
+/* An account's kind and limit, as they were given. */
+int ops_get_account(struct ops *ops, const char *account, enum ops_account_kind *kind, int64_t *limit_micros,
+		    struct ops_error *error);
 
 /* The customer's balance; what is held is not in it. */
 int ops_balance(struct ops *ops, const char *account, int64_t *micros, struct ops_error *error);
@@ -101,7 +118,8 @@ struct ops_order {
 
 /* Creates an order from its box, outlet and grant (the rest is ignored): holds the credit and queues the authorize
  * command. The order's number is grant.order: the same call again is harmless, another with that number -EEXIST.
- * -EAGAIN while the box has not reported: a command names the ledger that it is for. */
+ * -EAGAIN while the box has not reported: a command names the ledger that it is for; and while the outlet is reserved for
+ * another account. */
 int ops_create_order(struct ops *ops, const struct ops_order *order, int64_t now_ms, struct ops_error *error);
 
 /* Reads an order by its number. */
@@ -117,8 +135,8 @@ int ops_add_credit(struct ops *ops, const char *number, int64_t micros, const ch
 int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct ops_error *error);
 
 /* Calls `take` with each command for the box whose seq is above `after` and whose result has not been taken in,
- * ascending, as JSON. `take` returns false to end early, and calls nothing of this room. text is valid during the call. */
-int ops_commands(struct ops *ops, const char *box, uint64_t after,
+ * ascending, as JSON; with `stops` before them those at or below `after` that stop a session, which act late too. `take` returns false to end early, and calls nothing of this room. text is valid during the call. */
+int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
 		 bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		 struct ops_error *error);
 
@@ -127,6 +145,7 @@ struct ops_intake {
 	size_t refused_count;
 	struct {
 		uint64_t seq;
+		const char *code; /* a word for programs: unreadable, not_linked, does_not_follow, differs */
 		char why[WIRE_ERROR_SIZE];
 	} refused[OPS_REFUSED_MAX];
 };
@@ -171,8 +190,9 @@ int ops_check(struct ops *ops, struct ops_error *error);
 int ops_ledger(struct ops *ops, const char *box, char ledger[LEDGER_ID_SIZE], uint64_t *accepted,
 	       struct ops_error *error);
 
-/* Calls `take` with the text of each record taken in from that ledger, ascending, refused ones included. */
-int ops_records(struct ops *ops, const char *box, const char *ledger,
+/* Calls `take` with the text of each record taken in from that ledger from seq `from` on, ascending, refused ones
+ * included. `take` returns false to end early, and calls nothing of this room. */
+int ops_records(struct ops *ops, const char *box, const char *ledger, uint64_t from,
 		bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
 		struct ops_error *error);
 

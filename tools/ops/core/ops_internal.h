@@ -10,6 +10,8 @@
 #include "store.h"
 
 #define OPS_KEY_SIZE 129 /* of an idempotency key from outside: 128 characters and the NUL */
+#define OPS_TOKEN_LEAST 16
+#define OPS_TOKEN_SIZE 129
 #define OPS_BATCH_MAX 10000 /* records in one call of ops_intake() */
 #define OPS_TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 
@@ -45,6 +47,11 @@ int ops_need_account(struct ops *ops, const char *name, struct account_row *row,
  * other fields are filled. -EAGAIN when the box has no ledger yet, -EINVAL for a command outside its limits. */
 int ops_queue(struct ops *ops, struct command *command, struct command_row *row, int64_t now_ms,
 	      struct ops_error *error);
+
+/* --- intake.c --- */
+
+/* The outlet as the stored image has it; an empty one when no record named it. */
+int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
 
 /* --- books.c --- */
 

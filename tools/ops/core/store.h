@@ -66,6 +66,11 @@ int store_add_account(struct store *store, const struct account_row *row, struct
 int store_get_box(struct store *store, const char *name, struct box_row *row, struct ops_error *error);
 int store_put_box(struct store *store, const struct box_row *row, struct ops_error *error);
 
+/* The hash of the box's token; empty when it has none. 1, 0 for an unknown box, or a negative errno. */
+int store_get_token(struct store *store, const char *box, char hash[RECORD_HASH_SIZE], struct ops_error *error);
+int store_set_token(struct store *store, const char *box, const char *hash, struct ops_error *error);
+int store_each_box(struct store *store, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);
+
 int store_get_ledger(struct store *store, const char *box, const char *id, struct ledger_row *row,
 		     struct ops_error *error);
 int store_add_ledger(struct store *store, struct ledger_row *row, struct ops_error *error); /* sets row->number */
@@ -78,7 +83,7 @@ int store_add_record(struct store *store, int64_t ledger, uint64_t seq, const ch
 /* Whether the stored record has this text; why is empty unless it is parked. */
 int store_match_record(struct store *store, int64_t ledger, uint64_t seq, const char *text, size_t length, bool *same,
 		       char why[WIRE_ERROR_SIZE], struct ops_error *error);
-int store_each_record(struct store *store, int64_t ledger,
+int store_each_record(struct store *store, int64_t ledger, uint64_t from,
 		      bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
 		      struct ops_error *error);
 
@@ -105,7 +110,8 @@ int store_get_command(struct store *store, const char *id, struct command_row *r
 /* The first pending command of the box with a seq above after. */
 int store_next_pending(struct store *store, const char *box, uint64_t after, struct command_row *row,
 		       struct ops_error *error);
-int store_each_pending(struct store *store, const char *box, uint64_t after,
+/* Those with a seq above after, and with `stops` also those at or below it that stop a session. */
+int store_each_pending(struct store *store, const char *box, uint64_t after, bool stops,
 		       bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		       struct ops_error *error);
 

@@ -267,6 +267,41 @@ int store_put_box(struct store *s, const struct box_row *row, struct ops_error *
 	return run(s, PUT_BOX, VALUES(TEXT(row->name), TEXT(row->ledger), NUMBER(row->command_seq)), error);
 }
 
+int store_get_token(struct store *s, const char *box, char hash[RECORD_HASH_SIZE], struct ops_error *error)
+{
+	sqlite3_stmt *r;
+	int found = look_up(s, GET_TOKEN, &r, VALUES(TEXT(box)), error);
+	if (found <= 0)
+		return found;
+	copy_text(r, 0, hash, RECORD_HASH_SIZE);
+	sqlite3_reset(r);
+	return 1;
+}
+
+int store_set_token(struct store *s, const char *box, const char *hash, struct ops_error *error)
+{
+	return run(s, SET_TOKEN, VALUES(TEXT(box), TEXT(hash)), error);
+}
+
+int store_each_box(struct store *s, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error)
+{
+	char name[BOX_ID_SIZE];
+	int result = 0;
+	int code = SQLITE_DONE;
+	sqlite3_stmt *r = bound(s, EACH_BOX, NULL, 0, &result, error);
+	if (r == NULL)
+		return result;
+	while ((code = sqlite3_step(r)) == SQLITE_ROW) {
+		copy_text(r, 0, name, sizeof name);
+		if (!take(ctx, name))
+			break;
+	}
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		result = store_fail(s, code, "reading boxes", error);
+	sqlite3_reset(r);
+	return result;
+}
+
 int store_get_ledger(struct store *s, const char *box, const char *id, struct ledger_row *row, struct ops_error *error)
 {
 	sqlite3_stmt *r;
@@ -324,13 +359,13 @@ int store_match_record(struct store *s, int64_t ledger, uint64_t seq, const char
 	return 1;
 }
 
-int store_each_record(struct store *s, int64_t ledger,
+int store_each_record(struct store *s, int64_t ledger, uint64_t from,
 		      bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
 		      struct ops_error *error)
 {
 	int result = 0;
 	int code = SQLITE_DONE;
-	sqlite3_stmt *r = bound(s, EACH_RECORD, VALUES(NUMBER(ledger)), &result, error);
+	sqlite3_stmt *r = bound(s, EACH_RECORD, VALUES(NUMBER(ledger), NUMBER(from)), &result, error);
 	if (r == NULL)
 		return result;
 	while ((code = sqlite3_step(r)) == SQLITE_ROW) {
@@ -524,13 +559,13 @@ int store_next_pending(struct store *s, const char *box, uint64_t after, struct 
 	return found <= 0 ? found : read_command(r, row, error);
 }
 
-int store_each_pending(struct store *s, const char *box, uint64_t after,
+int store_each_pending(struct store *s, const char *box, uint64_t after, bool stops,
 		       bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		       struct ops_error *error)
 {
 	int result = 0;
 	int code = SQLITE_DONE;
-	sqlite3_stmt *r = bound(s, EACH_PENDING, VALUES(TEXT(box), NUMBER(after)), &result, error);
+	sqlite3_stmt *r = bound(s, EACH_PENDING, VALUES(TEXT(box), NUMBER(after), NUMBER(stops)), &result, error);
 	if (r == NULL)
 		return result;
 	while ((code = sqlite3_step(r)) == SQLITE_ROW) {

@@ -17,7 +17,8 @@ static const char pragmas[] = "PRAGMA journal_mode=WAL;"
 static const char schema[] =
 	"CREATE TABLE account(name TEXT PRIMARY KEY, kind TEXT NOT NULL, limit_micros INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
-	"CREATE TABLE box(name TEXT PRIMARY KEY, ledger TEXT NOT NULL, command_seq INTEGER NOT NULL)"
+	"CREATE TABLE box(name TEXT PRIMARY KEY, ledger TEXT NOT NULL, command_seq INTEGER NOT NULL,"
+	" token_hash TEXT NOT NULL DEFAULT '')"
 	" STRICT, WITHOUT ROWID;"
 	"CREATE TABLE ledger(number INTEGER PRIMARY KEY, box TEXT NOT NULL, id TEXT NOT NULL,"
 	" accepted INTEGER NOT NULL, tip TEXT NOT NULL, holed INTEGER NOT NULL, UNIQUE(box, id)) STRICT;"
@@ -53,6 +54,9 @@ enum statement {
 	ADD_ACCOUNT,
 	GET_BOX,
 	PUT_BOX,
+	EACH_BOX,
+	GET_TOKEN,
+	SET_TOKEN,
 	GET_LEDGER,
 	ADD_LEDGER,
 	PUT_LEDGER,
@@ -94,12 +98,16 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[GET_BOX] = "SELECT name, ledger, command_seq FROM box WHERE name = ?1",
 	[PUT_BOX] = "INSERT INTO box(name, ledger, command_seq) VALUES(?1, ?2, ?3)"
 		    " ON CONFLICT(name) DO UPDATE SET ledger = excluded.ledger, command_seq = excluded.command_seq",
+	[EACH_BOX] = "SELECT name FROM box ORDER BY name",
+	[GET_TOKEN] = "SELECT token_hash FROM box WHERE name = ?1",
+	[SET_TOKEN] = "UPDATE box SET token_hash = ?2 WHERE name = ?1",
 	[GET_LEDGER] = "SELECT number, box, id, accepted, tip, holed FROM ledger WHERE box = ?1 AND id = ?2",
 	[ADD_LEDGER] = "INSERT INTO ledger(box, id, accepted, tip, holed) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[PUT_LEDGER] = "UPDATE ledger SET accepted = ?2, tip = ?3, holed = ?4 WHERE number = ?1",
 	[ADD_RECORD] = "INSERT INTO record(ledger, seq, body, why) VALUES(?1, ?2, ?3, ?4)",
 	[GET_RECORD] = "SELECT body, why FROM record WHERE ledger = ?1 AND seq = ?2",
-	[EACH_RECORD] = "SELECT seq, body, why IS NOT NULL FROM record WHERE ledger = ?1 ORDER BY seq",
+	[EACH_RECORD] = "SELECT seq, body, why IS NOT NULL FROM record WHERE ledger = ?1 AND seq >= ?2"
+			" ORDER BY seq",
 	[GET_IMAGE] = "SELECT body FROM image WHERE box = ?1 AND part = ?2",
 	[PUT_IMAGE] = "INSERT OR REPLACE INTO image(box, part, body) VALUES(?1, ?2, ?3)",
 	[DROP_IMAGE] = "DELETE FROM image WHERE box = ?1",
@@ -117,7 +125,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[GET_COMMAND] = "SELECT " COMMAND_COLUMNS " FROM command WHERE id = ?1",
 	[NEXT_PENDING] = "SELECT " COMMAND_COLUMNS " FROM command WHERE result IS NULL AND box = ?1 AND seq > ?2"
 			 " ORDER BY seq LIMIT 1",
-	[EACH_PENDING] = "SELECT seq, body FROM command WHERE result IS NULL AND box = ?1 AND seq > ?2 ORDER BY seq",
+	[EACH_PENDING] = "SELECT seq, body FROM command WHERE result IS NULL AND box = ?1"
+			 " AND (seq > ?2 OR (?3 AND type IN ('stop', 'power_off'))) ORDER BY seq",
 	[CLOSE_COMMAND] = "UPDATE command SET result = ?3 WHERE box = ?1 AND seq = ?2",
 	[CLOSE_COMMANDS] = "UPDATE command SET result = ?2 WHERE result IS NULL AND box = ?1",
 	[FORGET_CREDITS] = "UPDATE command SET micros = 0 WHERE result IS NULL AND box = ?1 AND account = ?2"
