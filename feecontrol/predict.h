@@ -6,9 +6,6 @@
 
 #include "units.h"
 
-/* No such moment: later than any clock shows. */
-#define FEE_NEVER_MS INT64_MAX
-
 /* One outlet's predictor. All fields are its own; start it with fee_predictor_start(). */
 struct fee_predictor {
 	int64_t step_mwh; /* the register's resolution */

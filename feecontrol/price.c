@@ -32,44 +32,64 @@ static bool add_line(struct fee_bill *bill, const struct fee_tariff *tariff, str
 	return true;
 }
 
-bool fee_price(const struct fee_tariff *tariff, int64_t energy_mwh, struct fee_bill *bill)
+static bool add_energy_lines(struct fee_bill *bill, const struct fee_tariff *tariff, const struct fee_energy *energy)
 {
+	for (uint32_t rate = 0; rate < fee_rates(tariff); rate++) {
+		struct fee_line line = {
+			.kind = FEE_LINE_ENERGY,
+			.rate = rate,
+			.quantity = energy->mwh[rate],
+			.price_micros = fee_rate_price(tariff, rate),
+		};
+		assert(line.quantity >= 0 && line.quantity <= FEE_ENERGY_MAX_MWH);
+		if (line.quantity > 0 && !add_line(bill, tariff, line, FEE_MWH_PER_KWH))
+			return false;
+	}
+	return true;
+}
+
+bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy, struct fee_bill *bill)
+{
+	int64_t total_mwh = fee_energy_total(energy);
 	assert(fee_tariff_fault(tariff) == NULL);
-	assert(energy_mwh >= 0 && energy_mwh <= FEE_ENERGY_MAX_MWH);
+	assert(total_mwh >= 0 && total_mwh <= FEE_ENERGY_MAX_MWH);
 	struct fee_bill sum = {0};
-	struct fee_line energy = {
-		.kind = FEE_LINE_ENERGY, .quantity = energy_mwh, .price_micros = tariff->energy_price_micros};
 	struct fee_line service = {
-		.kind = FEE_LINE_SERVICE, .quantity = energy_mwh, .price_micros = tariff->service_price_micros};
+		.kind = FEE_LINE_SERVICE, .quantity = total_mwh, .price_micros = tariff->service_price_micros};
 	struct fee_line start = {.kind = FEE_LINE_START, .quantity = 1, .price_micros = tariff->start_fee_micros};
-	if (energy_mwh > 0 && (!add_line(&sum, tariff, energy, FEE_MWH_PER_KWH) ||
-			       !add_line(&sum, tariff, service, FEE_MWH_PER_KWH) || !add_line(&sum, tariff, start, 1)))
+	if (total_mwh > 0 && (!add_energy_lines(&sum, tariff, energy) ||
+			      !add_line(&sum, tariff, service, FEE_MWH_PER_KWH) || !add_line(&sum, tariff, start, 1)))
 		return false;
 	*bill = sum;
 	return true;
 }
 
-int64_t fee_affordable_mwh(const struct fee_tariff *tariff, int64_t credit_micros)
+int64_t fee_affordable_mwh(const struct fee_tariff *tariff, const struct fee_energy *used, uint32_t rate,
+			   int64_t credit_micros)
 {
 	struct fee_bill bill;
-	int64_t low = 0; /* always affordable */
-	int64_t high = FEE_ENERGY_MAX_MWH + 1; /* never considered affordable */
+	struct fee_energy energy = *used;
+	assert(rate < fee_rates(tariff));
+	int64_t others = fee_energy_total(used) - used->mwh[rate];
+	int64_t low = 0; /* as good as affordable: nothing can be done about the others */
+	int64_t high = FEE_ENERGY_MAX_MWH - others + 1; /* never considered affordable */
 	if (credit_micros < 0)
 		return 0;
 	/* The total never falls with the energy, so bisection finds the last affordable value for any rounding. */
 	while (high - low > 1) {
 		int64_t middle = low + (high - low) / 2;
-		if (fee_price(tariff, middle, &bill) && bill.total_micros <= credit_micros)
+		energy.mwh[rate] = middle;
+		if (fee_price(tariff, &energy, &bill) && bill.total_micros <= credit_micros)
 			low = middle;
 		else
 			high = middle;
 	}
-	return low;
+	return others + low;
 }
 
 int64_t fee_headroom_micros(const struct fee_tariff *tariff, int64_t energy_mwh, int64_t more_mwh)
 {
-	const int64_t prices[] = {tariff->energy_price_micros, tariff->service_price_micros};
+	const int64_t prices[] = {fee_rate_price(tariff, fee_dearest_rate(tariff)), tariff->service_price_micros};
 	int64_t sum = energy_mwh == 0 ? tariff->start_fee_micros + tariff->quantum_micros : 0;
 	for (size_t i = 0; i < sizeof prices / sizeof *prices; i++) {
 		int64_t more;
@@ -77,7 +97,9 @@ int64_t fee_headroom_micros(const struct fee_tariff *tariff, int64_t energy_mwh,
 		if (!fee_mul_div(more_mwh, prices[i], FEE_MWH_PER_KWH, FEE_ROUND_UP, &more) ||
 		    more > FEE_MONEY_MAX_MICROS - sum)
 			return FEE_MONEY_MAX_MICROS;
-		sum += more + (prices[i] > 0 ? tariff->quantum_micros : 0);
+		/* One change of the rate at most lies in what nobody sees: it begins a line of its own. */
+		int64_t lines = i == 0 && fee_by_time(tariff) ? 2 : 1;
+		sum += more + (prices[i] > 0 ? lines * tariff->quantum_micros : 0);
 	}
 	return sum < FEE_MONEY_MAX_MICROS ? sum : FEE_MONEY_MAX_MICROS;
 }

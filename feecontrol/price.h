@@ -14,10 +14,11 @@ enum fee_line_kind {
 	FEE_LINE_START,
 };
 
-#define FEE_BILL_LINES_MAX 3
+#define FEE_BILL_LINES_MAX (FEE_RATES_MAX + 2)
 
 struct fee_line {
 	enum fee_line_kind kind;
+	uint32_t rate; /* of an energy line */
 	int64_t quantity; /* milliwatt-hours; 1 for a start fee */
 	int64_t price_micros; /* per kWh; the fee itself for a start fee */
 	int64_t amount_micros; /* rounded once, to the tariff's quantum */
@@ -32,17 +33,20 @@ struct fee_bill {
 /* The line's name as receipts write it ("energy", "service", "start"). Never NULL. */
 const char *fee_line_name(enum fee_line_kind kind);
 
-/* Prices energy_mwh (0 to FEE_ENERGY_MAX_MWH) by a tariff that fee_tariff_fault() accepts.
+/* Prices energy (each part and the total 0 to FEE_ENERGY_MAX_MWH, nothing beyond the tariff's rates) by a tariff that
+ * fee_tariff_fault() accepts. One energy line for each rate that was used.
  * Zero energy costs nothing, the start fee included: such a bill has no lines.
  * The total never falls when the energy grows. False, with *bill unchanged, when an amount would pass
  * FEE_MONEY_MAX_MICROS. */
-bool fee_price(const struct fee_tariff *tariff, int64_t energy_mwh, struct fee_bill *bill);
+bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy, struct fee_bill *bill);
 
-/* The largest energy, in milliwatt-hours, whose bill is not above credit_micros; at most FEE_ENERGY_MAX_MWH.
- * 0 when the credit does not even pay for the start fee and one milliwatt-hour. */
-int64_t fee_affordable_mwh(const struct fee_tariff *tariff, int64_t credit_micros);
+/* The largest total energy, in milliwatt-hours, whose bill is not above credit_micros when what is in `used` of other
+ * rates stays and all the rest is used at `rate`; at most FEE_ENERGY_MAX_MWH. The total of the other rates alone, or less,
+ * when the credit does not pay for any of this one. */
+int64_t fee_affordable_mwh(const struct fee_tariff *tariff, const struct fee_energy *used, uint32_t rate,
+			   int64_t credit_micros);
 
-/* The most that more_mwh on top of energy_mwh can add to a bill, whatever the rounding; saturates at
+/* The most that more_mwh on top of energy_mwh can add to a bill, whatever the rate and the rounding; saturates at
  * FEE_MONEY_MAX_MICROS. */
 int64_t fee_headroom_micros(const struct fee_tariff *tariff, int64_t energy_mwh, int64_t more_mwh);
 

@@ -12,6 +12,11 @@
 #define FEE_MWH_PER_KWH INT64_C(1000000)
 #define FEE_MS_PER_HOUR INT64_C(3600000)
 
+#define FEE_MS_PER_MIN INT64_C(60000)
+
+/* No such moment: later than any clock shows. */
+#define FEE_NEVER_MS INT64_MAX
+
 /* Upper limits of every input. Both stay below 2^53, so that JSON carries them exactly. */
 #define FEE_ENERGY_MAX_MWH INT64_C(1000000000000000) /* 10^9 kWh: ten digits, more than any register has */
 #define FEE_MONEY_MAX_MICROS INT64_C(1000000000000000) /* 10^9 currency units */

@@ -6,20 +6,30 @@
 #include "box_internal.h"
 #include "price.h"
 
-int64_t account_session_mwh(const struct box *box, const struct outlet *o)
+struct fee_energy account_session_energy(const struct box *box, const struct outlet *o)
 {
 	const struct outlet_image *image = &box->image.outlets[o->index];
 	int64_t beyond = o->has_reading && strcmp(o->reading.serial, image->serial) == 0 ?
 				 o->reading.register_mwh - image->register_mwh :
 				 0;
+	struct fee_energy energy = {{0}};
 	if (!session_is_open(&image->session) || !image->session.started_once)
-		return 0;
-	return image->session_mwh + (beyond > 0 ? beyond : 0);
+		return energy;
+	energy = image->session.used;
+	energy.mwh[image->session.rate] += beyond > 0 ? beyond : 0;
+	return energy;
+}
+
+int64_t account_session_mwh(const struct box *box, const struct outlet *o)
+{
+	struct fee_energy energy = account_session_energy(box, o);
+	return fee_energy_total(&energy);
 }
 
 int64_t account_session_cost(const struct box *box, const struct outlet *o)
 {
-	return session_cost_micros(&box->image.outlets[o->index].session.grant, account_session_mwh(box, o));
+	struct fee_energy energy = account_session_energy(box, o);
+	return session_cost_micros(&box->image.outlets[o->index].session.grant, &energy);
 }
 
 /* What an outlet may use unseen before its breaker is open, in money. */

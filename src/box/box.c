@@ -59,7 +59,7 @@ const struct outlet_config *box_outlet_config(const struct box *box, const struc
 static bool shows_register(enum record_kind kind)
 {
 	return kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED || kind == RECORD_MARK ||
-	       kind == RECORD_STOPPING || kind == RECORD_ENDED;
+	       kind == RECORD_BOUNDARY || kind == RECORD_STOPPING || kind == RECORD_ENDED;
 }
 
 struct record box_record(const struct box *box, enum record_kind kind, int outlet)
@@ -356,7 +356,9 @@ void box_progress(const struct box *box, unsigned outlet, struct progress *p, st
 	if (session->phase == PHASE_NONE)
 		return;
 	memcpy(p->order, session->grant.order, sizeof p->order);
-	p->energy_mwh = account_session_mwh(box, o);
+	struct fee_energy energy = account_session_energy(box, o);
+	p->energy_mwh = fee_energy_total(&energy);
+	p->by_rate = session_by_rate(&session->grant, &energy);
 	p->cost_micros = account_session_cost(box, o);
 	p->remaining_micros = account_remaining_micros(box, o);
 	supply_forecast(box, o, p);

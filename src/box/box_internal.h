@@ -39,8 +39,14 @@ struct outlet {
 	bool driven; /* the breaker is commanded closed */
 	int64_t driven_since_ms;
 	struct fee_predictor predictor;
-	int64_t affordable_for_micros; /* what affordable_mwh was computed for */
+	int64_t affordable_for_micros; /* what affordable_mwh was computed for; -1: nothing */
+	uint32_t affordable_rate;
 	int64_t affordable_mwh;
+	int64_t closed_ms; /* when the breaker was commanded closed and open last */
+	int64_t opened_ms;
+	int64_t wall_offset_ms; /* wall minus monotonic time at the last start: no later jump of the clock moves a price */
+	int64_t rate_change_ms; /* when another rate of the tariff begins to apply; MOMENT_NEVER when none does */
+	bool rate_pending; /* since a boot: what was used meanwhile has no rate yet */
 	int64_t lease_from_ms; /* the lease's time counts from here, or from the server's last word if that is later */
 	int64_t mark_ms; /* when the next register mark is due */
 	int64_t settle_register_mwh; /* of the reading before, while ending; -1 when there was none */
@@ -137,6 +143,10 @@ int64_t supply_energised_ms(const struct box *box, const struct outlet *o);
 void supply_open(struct box *box, struct outlet *o);
 int64_t supply_bound_mwh(const struct box *box, const struct outlet *o);
 
+/* A trusted reading, while o->reading still is the one before: splits what was used between the two where the rate
+ * changed. */
+void supply_split(struct box *box, struct outlet *o, const struct meter_reading *reading);
+
 /* Fills in how long the credit lasts at the present power. */
 void supply_forecast(const struct box *box, const struct outlet *o, struct progress *progress);
 
@@ -156,5 +166,6 @@ int64_t account_remaining_micros(const struct box *box, const struct outlet *o);
 /* What the session has cost so far, by the trusted register. */
 int64_t account_session_cost(const struct box *box, const struct outlet *o);
 int64_t account_session_mwh(const struct box *box, const struct outlet *o);
+struct fee_energy account_session_energy(const struct box *box, const struct outlet *o);
 
 #endif

@@ -103,7 +103,11 @@ static const char *run_authorize(struct box *box, struct outlet *o, const struct
 	int64_t credit = grant->credit_micros;
 	if (account != NULL)
 		credit += account->granted_micros - account->spent_micros;
-	if (fee_affordable_mwh(&grant->tariff, credit) == 0)
+	if (fee_by_time(&grant->tariff) && box->now.quality == TIME_UNKNOWN)
+		return "the price depends on the time of day, and the box does not know the time";
+	const struct fee_energy none = {{0}};
+	uint32_t rate = fee_rate_at(&grant->tariff, box->now.wall_ms);
+	if (fee_affordable_mwh(&grant->tariff, &none, rate, credit) == 0)
 		return "the credit does not pay for any energy";
 	write_grant(box, o, grant);
 	o->lease_from_ms = box->now.mono_ms;

@@ -79,6 +79,9 @@ unsigned outlet_missing(const struct box *box, const struct outlet *o)
 	if (image->session.grant.kind == SESSION_CUSTOMER && session_is_open(&image->session) &&
 	    account_available_micros(box, o) <= account_session_cost(box, o))
 		missing |= MISSING_CREDIT;
+	if (session_is_open(&image->session) && fee_by_time(&image->session.grant.tariff) &&
+	    box->now.quality == TIME_UNKNOWN)
+		missing |= MISSING_CLOCK;
 	return missing;
 }
 
@@ -198,6 +201,7 @@ static void resolve_doubt(struct box *box, struct outlet *o, const struct meter_
 static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
 	const struct outlet_image *image = &box->image.outlets[o->index];
+	supply_split(box, o, reading);
 	bool stepped = !o->has_reading || reading->register_mwh != o->reading.register_mwh;
 	o->reading = *reading;
 	o->has_reading = true;
@@ -261,8 +265,10 @@ static void end(struct box *box, struct outlet *o, enum end_reason reason, bool 
 		receipt->start_mwh = image->session.start_mwh;
 		receipt->energy_mwh = account_session_mwh(box, o);
 	}
+	struct fee_energy energy = account_session_energy(box, o);
+	receipt->by_rate = session_by_rate(&image->session.grant, &energy);
 	if (!end_reason_is_ours(reason))
-		receipt->amount_micros = session_cost_micros(&image->session.grant, receipt->energy_mwh);
+		receipt->amount_micros = session_cost_micros(&image->session.grant, &energy);
 	bool service = image->session.grant.kind == SESSION_SERVICE;
 	box_write(box, &r);
 	if (service)
@@ -512,6 +518,8 @@ void outlet_init(struct box *box, struct outlet *o)
 		o->alarm_ms[i] = INT64_MIN;
 	o->lease_from_ms = INT64_MIN / 2;
 	o->affordable_for_micros = -1;
+	o->rate_change_ms = MOMENT_NEVER;
+	o->rate_pending = session_is_open(&image->session) && image->session.started_once;
 	o->settle_register_mwh = -1;
 	o->seen = image->at;
 	o->seen_boot = image->seen_boot;

@@ -17,6 +17,10 @@ static void drive(struct box *box, struct outlet *o, bool close)
 {
 	box->ports.breaker(box->ports.ctx, o->index, close);
 	breaker_on_command(&o->breaker, close, box->now.mono_ms);
+	if (close)
+		o->closed_ms = box->now.mono_ms;
+	else if (o->driven)
+		o->opened_ms = box->now.mono_ms;
 	o->driven = close;
 }
 
@@ -42,6 +46,104 @@ static void close_breaker(struct box *box, struct outlet *o)
 	drive(box, o, true);
 }
 
+/* --- the rates of a tariff by time of use --- */
+
+/* From now on the tariff's changes are counted by the monotonic clock. */
+static void latch_rate(struct box *box, struct outlet *o)
+{
+	const struct grant *grant = &session_of(box, o)->grant;
+	bool by_time = grant->kind == SESSION_CUSTOMER && fee_by_time(&grant->tariff);
+	int64_t change_ms = by_time ? fee_next_change_ms(&grant->tariff, box->now.wall_ms) : FEE_NEVER_MS;
+	o->wall_offset_ms = box->now.wall_ms - box->now.mono_ms;
+	o->rate_change_ms = change_ms == FEE_NEVER_MS ? MOMENT_NEVER : change_ms - o->wall_offset_ms;
+}
+
+/* The rate of what is used from now on: past a change that no reading has shown yet, the next one's. */
+static uint32_t rate_now(const struct box *box, const struct outlet *o)
+{
+	const struct session_image *session = session_of(box, o);
+	if (box->now.mono_ms < o->rate_change_ms)
+		return session->rate;
+	return fee_rate_at(&session->grant.tariff, o->rate_change_ms + o->wall_offset_ms);
+}
+
+/* What the register moves above register_mwh is used at another rate. */
+static void write_boundary(struct box *box, struct outlet *o, int64_t register_mwh, uint32_t rate, int64_t wall_ms,
+			   bool unknown_time)
+{
+	struct record r = box_record(box, RECORD_BOUNDARY, (int)o->index);
+	r.has_register = true;
+	r.register_mwh = register_mwh;
+	r.u.boundary.rate = rate;
+	r.u.boundary.wall_ms = wall_ms;
+	r.u.boundary.unknown_time = unknown_time;
+	box_write(box, &r);
+}
+
+/* Brings the session to the rate of now, from this register on. */
+static void catch_up(struct box *box, struct outlet *o, int64_t register_mwh)
+{
+	uint32_t rate = fee_rate_at(&session_of(box, o)->grant.tariff, box->now.wall_ms);
+	if (rate != session_of(box, o)->rate)
+		write_boundary(box, o, register_mwh, rate, box->now.wall_ms, false);
+}
+
+/* The first reading after a boot: when what was used since the last record was used is known only if the rate did not
+ * change meanwhile; else it gets the cheapest. */
+static void split_at_boot(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const struct fee_tariff *tariff = &session_of(box, o)->grant.tariff;
+	bool known = box->now.quality > TIME_UNKNOWN && o->seen.quality > TIME_UNKNOWN &&
+		     box->now.wall_ms >= o->seen.wall_ms &&
+		     fee_next_change_ms(tariff, o->seen.wall_ms) > box->now.wall_ms;
+	if (!known)
+		write_boundary(box,
+			       o,
+			       box->image.outlets[o->index].register_mwh,
+			       fee_cheapest_rate(tariff),
+			       box->now.wall_ms,
+			       true);
+	if (o->driven)
+		catch_up(box, o, reading->register_mwh);
+}
+
+/* A change of the rate lies between two readings: it splits what was used by energised time. No two changes can: they are
+ * further apart than a meter may be silent. */
+static void split_at_change(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const struct fee_tariff *tariff = &session_of(box, o)->grant.tariff;
+	int64_t from_ms = o->reading.mono_ms > o->closed_ms ? o->reading.mono_ms : o->closed_ms;
+	int64_t to_ms = o->driven || reading->mono_ms < o->opened_ms ? reading->mono_ms : o->opened_ms;
+	int64_t change_ms = o->rate_change_ms;
+	int64_t before_mwh = 0;
+	if (change_ms >= to_ms)
+		return;
+	if (change_ms > from_ms && !fee_mul_div(reading->register_mwh - o->reading.register_mwh,
+						change_ms - from_ms,
+						to_ms - from_ms,
+						FEE_ROUND_DOWN,
+						&before_mwh))
+		before_mwh = 0; /* cannot be: it is a part of the whole */
+	int64_t wall_ms = change_ms + o->wall_offset_ms;
+	write_boundary(box, o, o->reading.register_mwh + before_mwh, fee_rate_at(tariff, wall_ms), wall_ms, false);
+	int64_t next_ms = fee_next_change_ms(tariff, wall_ms);
+	o->rate_change_ms = next_ms == FEE_NEVER_MS ? MOMENT_NEVER : next_ms - o->wall_offset_ms;
+}
+
+void supply_split(struct box *box, struct outlet *o, const struct meter_reading *reading)
+{
+	const struct outlet_image *image = &box->image.outlets[o->index];
+	const struct session_image *session = &image->session;
+	if (!session_is_open(session) || !session->started_once || session->grant.kind != SESSION_CUSTOMER ||
+	    !fee_by_time(&session->grant.tariff) || strcmp(reading->serial, image->serial) != 0)
+		return;
+	if (o->rate_pending)
+		split_at_boot(box, o, reading);
+	else if (o->has_reading)
+		split_at_change(box, o, reading);
+	o->rate_pending = false;
+}
+
 int64_t supply_energised_ms(const struct box *box, const struct outlet *o)
 {
 	int64_t before = session_of(box, o)->energised_ms;
@@ -56,11 +158,16 @@ int64_t supply_bound_mwh(const struct box *box, const struct outlet *o)
 /* --- limits --- */
 
 /* The largest energy of the session that a price limit allows. */
-static int64_t affordable(struct outlet *o, const struct grant *grant, int64_t micros)
+static int64_t affordable(const struct box *box, struct outlet *o, const struct grant *grant, int64_t micros)
 {
-	if (micros != o->affordable_for_micros || micros < 0) {
-		o->affordable_for_micros = micros;
-		o->affordable_mwh = fee_affordable_mwh(&grant->tariff, micros);
+	uint32_t rate = rate_now(box, o);
+	if (micros != o->affordable_for_micros || micros < 0 || rate != o->affordable_rate) {
+		/* What was used at other rates does not change while this one applies, unless the last reading is still
+		 * to be split. */
+		struct fee_energy used = account_session_energy(box, o);
+		o->affordable_for_micros = rate == session_of(box, o)->rate ? micros : -1;
+		o->affordable_rate = rate;
+		o->affordable_mwh = fee_affordable_mwh(&grant->tariff, &used, rate, micros);
 	}
 	return o->affordable_mwh;
 }
@@ -78,7 +185,7 @@ static int64_t energy_target(const struct box *box, struct outlet *o, enum end_r
 		return target;
 	int64_t micros = account_available_micros(box, o);
 	bool by_amount = grant->limit_micros > 0 && grant->limit_micros < micros;
-	int64_t paid_mwh = affordable(o, grant, by_amount ? grant->limit_micros : micros);
+	int64_t paid_mwh = affordable(box, o, grant, by_amount ? grant->limit_micros : micros);
 	if (paid_mwh < target) {
 		target = paid_mwh;
 		*reason = by_amount		    ? END_LIMIT_AMOUNT :
@@ -194,7 +301,7 @@ static enum end_reason limiting_reason(const struct box *box, struct outlet *o)
 /* A latching breaker after a crash: closed goes on if nothing forbids it, anything else waits for the customer. */
 static void read_back(struct box *box, struct outlet *o, enum end_reason forbidden, unsigned missing)
 {
-	if (!o->contact.known && box->now.mono_ms < o->deadline_ms)
+	if ((!o->contact.known || (missing & MISSING_CLOCK)) && box->now.mono_ms < o->deadline_ms)
 		return;
 	if (forbidden != END_REASON_COUNT) {
 		outlet_stop(box, o, forbidden);
@@ -203,8 +310,13 @@ static void read_back(struct box *box, struct outlet *o, enum end_reason forbidd
 		o->boot_pending = true;
 	} else if (missing & MISSING_DOORS) {
 		pause(box, o, END_DOOR);
+	} else if (missing & MISSING_CLOCK) {
+		pause(box, o, END_CLOCK);
 	} else {
 		o->readback_pending = false;
+		latch_rate(box, o);
+		if (o->has_reading)
+			catch_up(box, o, trusted_register(box, o));
 		close_breaker(box, o);
 	}
 }
@@ -229,7 +341,10 @@ void supply_begin(struct box *box, struct outlet *o)
 {
 	bool resumes = session_of(box, o)->phase == PHASE_PAUSED;
 	struct record r = box_record(box, resumes ? RECORD_RESUMED : RECORD_STARTED, (int)o->index);
+	r.u.started.rate = fee_rate_at(&session_of(box, o)->grant.tariff, box->now.wall_ms);
 	box_write(box, &r);
+	latch_rate(box, o);
+	o->rate_pending = false;
 	o->start_wanted = false;
 	o->close_after_seq = box->image.seq;
 	o->close_until_ms = box->now.mono_ms + BOX_WAIT_MS;
@@ -282,6 +397,8 @@ int64_t supply_deadline(const struct box *box, const struct outlet *o)
 	next = moment_earlier(next, worst_case_deadline(box, o, target));
 	next = moment_earlier(next, time_deadline(box, o));
 	next = moment_earlier(next, lease_deadline(box, o));
+	if (o->rate_change_ms > box->now.mono_ms)
+		next = moment_earlier(next, o->rate_change_ms);
 	if (target != INT64_MAX)
 		next = moment_earlier(next, fee_predictor_reach_ms(&o->predictor, target));
 	return moment_earlier(next, o->mark_ms);

@@ -26,12 +26,17 @@ bool session_is_open(const struct session_image *session)
 	return session->phase != PHASE_NONE && session->phase != PHASE_ENDED;
 }
 
-int64_t session_cost_micros(const struct grant *grant, int64_t energy_mwh)
+int64_t session_cost_micros(const struct grant *grant, const struct fee_energy *energy)
 {
 	struct fee_bill bill;
 	if (grant->kind == SESSION_SERVICE)
 		return 0;
-	return fee_price(&grant->tariff, energy_mwh, &bill) ? bill.total_micros : FEE_MONEY_MAX_MICROS;
+	return fee_price(&grant->tariff, energy, &bill) ? bill.total_micros : FEE_MONEY_MAX_MICROS;
+}
+
+struct fee_energy session_by_rate(const struct grant *grant, const struct fee_energy *used)
+{
+	return fee_by_time(&grant->tariff) ? *used : (struct fee_energy){{0}};
 }
 
 const struct account_image *image_account(const struct box_image *image, const char *account)
@@ -83,10 +88,12 @@ static const char *take_register(struct outlet_image *o, int64_t register_mwh)
 	if (register_mwh < o->register_mwh)
 		return "the register falls";
 	int64_t moved = register_mwh - o->register_mwh;
-	if (session_is_open(&o->session) && o->session.started_once)
+	if (session_is_open(&o->session) && o->session.started_once) {
 		o->session_mwh += moved;
-	else
+		o->session.used.mwh[o->session.rate] += moved;
+	} else {
 		o->outside_mwh += moved;
+	}
 	o->register_mwh = register_mwh;
 	return NULL;
 }
@@ -136,9 +143,12 @@ static const char *apply_ended(struct box_image *image, struct outlet_image *o, 
 {
 	struct session_image *session = &o->session;
 	const struct receipt *receipt = &r->u.ended;
-	int64_t cost = end_reason_is_ours(receipt->reason) ? 0 : session_cost_micros(&session->grant, o->session_mwh);
+	int64_t cost = end_reason_is_ours(receipt->reason) ? 0 : session_cost_micros(&session->grant, &session->used);
+	struct fee_energy by_rate = session_by_rate(&session->grant, &session->used);
 	if (receipt->energy_mwh != o->session_mwh)
 		return "the receipt's energy is not what the register moved";
+	if (memcmp(&receipt->by_rate, &by_rate, sizeof by_rate) != 0)
+		return "the receipt's energy by rate is not what the register moved";
 	if (session->started_once && receipt->start_mwh != session->start_mwh)
 		return "the receipt's start is not the session's";
 	if (receipt->amount_micros != cost)
@@ -160,6 +170,37 @@ static const char *apply_ended(struct box_image *image, struct outlet_image *o, 
 	return NULL;
 }
 
+/* What follows is used at another rate. The time that a rate is claimed for must be one at which it applies. */
+static const char *apply_rate(struct session_image *session, uint32_t rate, const struct moment *at)
+{
+	const struct fee_tariff *tariff = &session->grant.tariff;
+	if (session->grant.kind == SESSION_SERVICE)
+		return rate == 0 ? NULL : "a service session has no rates";
+	if (rate >= fee_rates(tariff))
+		return "rate is not one of the tariff's";
+	if (fee_by_time(tariff) && at->quality == TIME_UNKNOWN)
+		return "a tariff by time of use, and an unknown time";
+	if (rate != fee_rate_at(tariff, at->wall_ms))
+		return "rate is not the tariff's at that time";
+	session->rate = rate;
+	return NULL;
+}
+
+static const char *apply_boundary(struct session_image *session, const struct record *r)
+{
+	const struct fee_tariff *tariff = &session->grant.tariff;
+	struct moment at = {.wall_ms = r->u.boundary.wall_ms, .quality = TIME_RELATIVE};
+	if (!session_is_open(session) || !session->started_once || session->grant.kind == SESSION_SERVICE ||
+	    !fee_by_time(tariff))
+		return "a boundary, but no session of a tariff by time of use";
+	if (!r->u.boundary.unknown_time)
+		return apply_rate(session, r->u.boundary.rate, &at);
+	if (r->u.boundary.rate != fee_cheapest_rate(tariff))
+		return "what is used at an unknown time is not given the cheapest rate";
+	session->rate = r->u.boundary.rate;
+	return NULL;
+}
+
 /* Moves a session on. Every permitted change of phase stands here, and nowhere else. */
 static const char *apply_session(struct box_image *image, struct outlet_image *o, const struct record *r)
 {
@@ -172,12 +213,14 @@ static const char *apply_session(struct box_image *image, struct outlet_image *o
 		session->phase = PHASE_STARTED;
 		session->started_once = true;
 		session->start_mwh = r->register_mwh;
-		return NULL;
+		return apply_rate(session, r->u.started.rate, &r->at);
 	case RECORD_RESUMED:
 		if (phase != PHASE_PAUSED)
 			return "resumed, but not paused";
 		session->phase = PHASE_STARTED;
-		return NULL;
+		return apply_rate(session, r->u.started.rate, &r->at);
+	case RECORD_BOUNDARY:
+		return apply_boundary(session, r);
 	case RECORD_PAUSED:
 		if (phase != PHASE_STARTED)
 			return "paused, but not started";
@@ -262,6 +305,7 @@ static const char *apply_outlet(struct box_image *image, struct outlet_image *o,
 	case RECORD_PAUSED:
 	case RECORD_RESUMED:
 	case RECORD_MARK:
+	case RECORD_BOUNDARY:
 	case RECORD_CREDIT:
 	case RECORD_STOPPING:
 	case RECORD_ENDED:

@@ -27,6 +27,8 @@ struct session_image {
 	struct grant grant;
 	int64_t start_mwh; /* register; valid from the first start on */
 	bool started_once;
+	uint32_t rate; /* of the tariff, for what the register moves from now on */
+	struct fee_energy used; /* by rate; its total is the outlet's session_mwh */
 	int64_t energised_ms;
 	enum end_reason reason; /* of the pause, the stopping or the end */
 };
@@ -78,8 +80,10 @@ const struct account_image *image_account(const struct box_image *image, const c
 /* Whether a session is open: authorized and without its end record. */
 bool session_is_open(const struct session_image *session);
 
-/* What the session's energy costs, in micros; 0 for a service session, or when the reason is a fault of ours.
- * Saturates at FEE_MONEY_MAX_MICROS. */
-int64_t session_cost_micros(const struct grant *grant, int64_t energy_mwh);
+/* What the session's energy costs, in micros; 0 for a service session. Saturates at FEE_MONEY_MAX_MICROS. */
+int64_t session_cost_micros(const struct grant *grant, const struct fee_energy *energy);
+
+/* What a receipt says of the energy by rate: nothing with a flat tariff. */
+struct fee_energy session_by_rate(const struct grant *grant, const struct fee_energy *used);
 
 #endif

@@ -18,6 +18,7 @@ static const char *const record_kind_names[RECORD_KIND_COUNT] = {
 	[RECORD_PAUSED] = "paused",
 	[RECORD_RESUMED] = "resumed",
 	[RECORD_MARK] = "mark",
+	[RECORD_BOUNDARY] = "boundary",
 	[RECORD_CREDIT] = "credit",
 	[RECORD_STOPPING] = "stopping",
 	[RECORD_ENDED] = "ended",
@@ -141,7 +142,12 @@ const char *grant_fault(const struct grant *g)
 		return "lease_ms must be above 0 in remote mode";
 	if (g->tariff.id[0] != '\0' && !word_is_printable(g->tariff.id, sizeof g->tariff.id))
 		return "the tariff's id must be 1 to 32 printable characters";
-	return fee_tariff_fault(&g->tariff);
+	const char *fault = fee_tariff_fault(&g->tariff);
+	for (uint32_t i = 0; fault == NULL && i < g->tariff.rate_count; i++) {
+		if (!word_is_printable(g->tariff.rates[i].name, sizeof g->tariff.rates[i].name))
+			fault = "a rate's name must be 1 to 16 printable characters";
+	}
+	return fault;
 }
 
 static const char *receipt_fault(const struct receipt *r)
@@ -150,6 +156,10 @@ static const char *receipt_fault(const struct receipt *r)
 		return "reason is not in the list of end reasons";
 	if (!energy_fits(r->start_mwh) || !energy_fits(r->energy_mwh))
 		return "start_mwh and energy_mwh must be 0 to 10^15";
+	for (size_t i = 0; i < FEE_RATES_MAX; i++) {
+		if (!energy_fits(r->by_rate.mwh[i]))
+			return "rates_mwh must be 0 to 10^15";
+	}
 	if (!money_fits(r->amount_micros))
 		return "amount_micros must be 0 to 10^15";
 	if (!duration_fits(r->energised_ms))
@@ -165,7 +175,13 @@ static const char *session_record_fault(const struct record *r)
 								      grant_fault(&r->u.authorized);
 	case RECORD_STARTED:
 	case RECORD_RESUMED:
-		return r->has_register ? NULL : "register_mwh is missing";
+		if (!r->has_register)
+			return "register_mwh is missing";
+		return r->u.started.rate < FEE_RATES_MAX ? NULL : "rate must be 0 to 7";
+	case RECORD_BOUNDARY:
+		if (!r->has_register)
+			return "register_mwh is missing";
+		return r->u.boundary.rate < FEE_RATES_MAX ? NULL : "rate must be 0 to 7";
 	case RECORD_PAUSED:
 		if (!has(&end_reason_words, r->u.paused.reason))
 			return "reason is not in the list of end reasons";
@@ -204,8 +220,8 @@ static const char *session_record_fault(const struct record *r)
 bool record_is_of_session(enum record_kind kind)
 {
 	return kind == RECORD_AUTHORIZED || kind == RECORD_STARTED || kind == RECORD_PAUSED || kind == RECORD_RESUMED ||
-	       kind == RECORD_MARK || kind == RECORD_CREDIT || kind == RECORD_STOPPING || kind == RECORD_ENDED ||
-	       kind == RECORD_AVAILABLE;
+	       kind == RECORD_MARK || kind == RECORD_BOUNDARY || kind == RECORD_CREDIT || kind == RECORD_STOPPING ||
+	       kind == RECORD_ENDED || kind == RECORD_AVAILABLE;
 }
 
 static const char *other_record_fault(const struct record *r)
@@ -250,6 +266,7 @@ static const char *other_record_fault(const struct record *r)
 	case RECORD_PAUSED:
 	case RECORD_RESUMED:
 	case RECORD_MARK:
+	case RECORD_BOUNDARY:
 	case RECORD_CREDIT:
 	case RECORD_STOPPING:
 	case RECORD_ENDED:

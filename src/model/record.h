@@ -39,6 +39,7 @@ enum record_kind {
 	RECORD_PAUSED,
 	RECORD_RESUMED,
 	RECORD_MARK, /* a supplying outlet's register, every few minutes */
+	RECORD_BOUNDARY, /* from this register on another rate of the tariff applies */
 	RECORD_CREDIT,
 	RECORD_STOPPING, /* the end was asked for: nothing may go on with this session after a reboot either */
 	RECORD_ENDED,
@@ -121,6 +122,7 @@ struct receipt {
 	enum end_reason reason;
 	int64_t start_mwh; /* register; equal to the end's when nothing was started */
 	int64_t energy_mwh;
+	struct fee_energy by_rate; /* it again, by the tariff's rates; all 0 with a flat tariff */
 	int64_t amount_micros; /* 0 when released */
 	int64_t energised_ms;
 	bool settled; /* the end register was read after the breaker had opened, not merely remembered */
@@ -147,6 +149,14 @@ struct record {
 			int64_t hold_ms;
 		} reserved;
 		struct grant authorized;
+		struct {
+			uint32_t rate; /* of the tariff, that applies now; 0 with a flat one */
+		} started; /* and resumed */
+		struct {
+			uint32_t rate;
+			int64_t wall_ms; /* when it began to apply; the record's own time when unknown_time */
+			bool unknown_time; /* nobody knows when what follows is used: it gets the cheapest rate */
+		} boundary;
 		struct {
 			enum end_reason reason; /* what would be the end's, if nobody goes on */
 			int64_t energised_ms; /* so far */

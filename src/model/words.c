@@ -99,6 +99,7 @@ static const struct {
 	{"no_fault", "The socket has a fault and must be checked."},
 	{"storage", "The box cannot store your session safely at the moment."},
 	{"credit", "The credit is used up."},
+	{"clock", "The price depends on the time of day, and the box does not know the time yet."},
 };
 
 const struct words end_reason_words = {end_reason_names, COUNT_OF(end_reason_names)};

@@ -68,8 +68,9 @@ enum missing {
 	MISSING_NO_FAULT = 1 << 6,
 	MISSING_STORAGE = 1 << 7,
 	MISSING_CREDIT = 1 << 8,
+	MISSING_CLOCK = 1 << 9, /* the tariff depends on the time, and nobody knows it */
 };
-#define MISSING_COUNT 9
+#define MISSING_COUNT 10
 #define MISSING_DOORS (MISSING_METERING_DOOR | MISSING_USER_DOOR)
 
 enum fee_mode {

@@ -13,6 +13,8 @@
 /* Beyond this a double, which is what JSON's numbers are to most programs, skips integers. */
 #define EXACT_MAX INT64_C(9007199254740991)
 
+#define NUMBERS_MAX 8 /* of one FIELD_INT64S */
+
 #define TIME_TEXT_SIZE 25 /* 2026-11-21T01:38:46.123Z */
 #define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 
@@ -50,6 +52,29 @@ static bool add_time(cJSON *object, const char *name, int64_t wall_ms)
 	return cJSON_AddStringToObject(object, name, text) != NULL;
 }
 
+static bool add_numbers(const struct field *f, const char *at, cJSON *object)
+{
+	int64_t numbers[NUMBERS_MAX];
+	size_t count = f->size / sizeof *numbers;
+	char text[NUMBERS_MAX * 18] = "[";
+	assert(count <= NUMBERS_MAX);
+	memcpy(numbers, at, f->size);
+	while (count > 0 && numbers[count - 1] == 0)
+		count--;
+	if (count == 0)
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		size_t used = strlen(text);
+		assert(numbers[i] <= EXACT_MAX && numbers[i] >= -EXACT_MAX);
+		snprintf(text + used,
+			 sizeof text - used,
+			 "%" PRId64 "%c",
+			 numbers[i],
+			 i + 1 < count ? ',' : ']'); /* raw, as add_number() */
+	}
+	return cJSON_AddRawToObject(object, f->name, text) != NULL;
+}
+
 static bool add_field(const struct field *f, const char *at, cJSON *object)
 {
 	int outlet;
@@ -84,14 +109,36 @@ static bool add_field(const struct field *f, const char *at, cJSON *object)
 		cJSON *inner = cJSON_AddObjectToObject(object, f->name);
 		return inner != NULL && fields_write(f->fields, at, inner);
 	}
+	case FIELD_INT64S:
+		return add_numbers(f, at, object);
+	case FIELD_LIST:
+		break; /* fields_write() knows where its count stands */
 	}
 	return false;
+}
+
+static bool add_list(const struct field *f, const char *from, cJSON *object)
+{
+	uint32_t count = *(const uint32_t *)(const void *)(from + f->count);
+	assert(count * f->element <= f->size);
+	if (count == 0)
+		return true;
+	cJSON *list = cJSON_AddArrayToObject(object, f->name);
+	for (uint32_t i = 0; list != NULL && i < count; i++) {
+		cJSON *inner = cJSON_CreateObject();
+		if (inner == NULL || !cJSON_AddItemToArray(list, inner) ||
+		    !fields_write(f->fields, from + f->offset + i * f->element, inner))
+			return false;
+	}
+	return list != NULL;
 }
 
 bool fields_write(const struct field *fields, const void *from, cJSON *object)
 {
 	for (const struct field *f = fields; f->name != NULL; f++) {
-		if (!add_field(f, (const char *)from + f->offset, object))
+		bool added = f->type == FIELD_LIST ? add_list(f, from, object) :
+						     add_field(f, (const char *)from + f->offset, object);
+		if (!added)
 			return false;
 	}
 	return true;
@@ -172,6 +219,26 @@ static bool read_word(const struct field *f, const cJSON *item, char *to, struct
 	return true;
 }
 
+static bool read_numbers(const struct field *f, const cJSON *item, char *to, struct wire_error *error)
+{
+	size_t most = f->size / sizeof(int64_t);
+	size_t count = 0;
+	const cJSON *inner;
+	if (!cJSON_IsArray(item))
+		return wire_fail(error, "%s must be a list of numbers", f->name);
+	cJSON_ArrayForEach(inner, item)
+	{
+		int64_t number = 0;
+		if (count == most)
+			return wire_fail(error, "%s must have at most %zu entries", f->name, most);
+		if (!read_number(inner, f->name, -EXACT_MAX, EXACT_MAX, &number, error))
+			return false;
+		memcpy(to + count * sizeof number, &number, sizeof number);
+		count++;
+	}
+	return true;
+}
+
 static bool read_field(const struct field *f, const cJSON *item, char *to, struct wire_error *error)
 {
 	int64_t number = 0;
@@ -214,14 +281,39 @@ static bool read_field(const struct field *f, const cJSON *item, char *to, struc
 		if (!cJSON_IsObject(item))
 			return wire_fail(error, "%s must be an object", f->name);
 		return fields_read(f->fields, item, to, error);
+	case FIELD_INT64S:
+		return read_numbers(f, item, to, error);
+	case FIELD_LIST:
+		break; /* fields_read() knows where its count stands */
 	}
 	return false;
 }
 
-/* What writing leaves out when there is nothing to say. */
-static bool may_be_absent(const struct field *f)
+static bool read_list(const struct field *f, const cJSON *item, char *to, struct wire_error *error)
 {
-	return f->optional || f->type == FIELD_TEXT || f->type == FIELD_OUTLET;
+	uint32_t count = 0;
+	const cJSON *inner;
+	if (!cJSON_IsArray(item))
+		return wire_fail(error, "%s must be a list", f->name);
+	cJSON_ArrayForEach(inner, item)
+	{
+		if ((count + 1) * f->element > f->size)
+			return wire_fail(error, "%s must have at most %zu entries", f->name, f->size / f->element);
+		if (!cJSON_IsObject(inner))
+			return wire_fail(error, "%s must be a list of objects", f->name);
+		if (!fields_read(f->fields, inner, to + f->offset + count * f->element, error))
+			return false;
+		count++;
+	}
+	*(uint32_t *)(void *)(to + f->count) = count;
+	return true;
+}
+
+/* What writing leaves out when there is nothing to say. */
+static bool may_be_absent(const struct field *f, const cJSON *object)
+{
+	return f->optional || f->type == FIELD_TEXT || f->type == FIELD_OUTLET ||
+	       (f->unless != NULL && cJSON_GetObjectItemCaseSensitive(object, f->unless) != NULL);
 }
 
 bool fields_read(const struct field *fields, const cJSON *object, void *to, struct wire_error *error)
@@ -231,9 +323,10 @@ bool fields_read(const struct field *fields, const cJSON *object, void *to, stru
 		char *at = (char *)to + f->offset;
 		if (item == NULL && f->type == FIELD_OUTLET)
 			*(int *)(void *)at = RECORD_NO_OUTLET;
-		else if (item == NULL && !may_be_absent(f))
+		else if (item == NULL && !may_be_absent(f, object))
 			return wire_fail(error, "%s is missing", f->name);
-		else if (item != NULL && !read_field(f, item, at, error))
+		else if (item != NULL &&
+			 !(f->type == FIELD_LIST ? read_list(f, item, to, error) : read_field(f, item, at, error)))
 			return false;
 	}
 	return true;

@@ -23,6 +23,8 @@ enum field_type {
 	FIELD_WORD, /* an enum, by its list of names */
 	FIELD_TIME, /* int64_t wall time in ms; RFC 3339 on the wire */
 	FIELD_OBJECT, /* a struct, by its own table */
+	FIELD_INT64S, /* int64_t[], without the zeros at its end; absent when all are */
+	FIELD_LIST, /* structs by their table, and how many of them; absent when none */
 };
 
 struct field {
@@ -33,7 +35,10 @@ struct field {
 	bool optional; /* may be absent: then the struct's field stays zero; an optional object begins with a text, and is
 			  left out when that is empty */
 	const struct words *words;
-	const struct field *fields; /* of an object; ends with a NULL name */
+	const struct field *fields; /* of an object or a list's element; ends with a NULL name */
+	size_t element; /* of a list: the size of one, ... */
+	size_t count; /* ... and the offset of the uint32_t that says how many */
+	const char *unless; /* it must be there unless this other field is */
 };
 
 #define FIELD_AT(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)

@@ -11,11 +11,38 @@
 		0                                                                                                      \
 	}
 
+static const struct field rate_fields[] = {
+	{"name", FIELD_TEXT, FIELD_AT(struct fee_rate, name)},
+	{"price_micros", FIELD_INT64, FIELD_AT(struct fee_rate, price_micros)},
+	FIELDS_END,
+};
+
+static const struct field period_fields[] = {
+	{"from_min", FIELD_UINT32, FIELD_AT(struct fee_period, from_min)},
+	{"rate", FIELD_UINT32, FIELD_AT(struct fee_period, rate)},
+	FIELDS_END,
+};
+
 static const struct field tariff_fields[] = {
 	{"id", FIELD_TEXT, FIELD_AT(struct fee_tariff, id)},
 	{"version", FIELD_UINT32, FIELD_AT(struct fee_tariff, version)},
 	{"currency", FIELD_TEXT, FIELD_AT(struct fee_tariff, currency)},
-	{"energy_price_micros", FIELD_INT64, FIELD_AT(struct fee_tariff, energy_price_micros)},
+	{"energy_price_micros", FIELD_INT64, FIELD_AT(struct fee_tariff, energy_price_micros), .unless = "rates"},
+	{"rates",
+	 FIELD_LIST,
+	 FIELD_AT(struct fee_tariff, rates),
+	 .optional = true,
+	 .fields = rate_fields,
+	 .element = sizeof(struct fee_rate),
+	 .count = offsetof(struct fee_tariff, rate_count)},
+	{"periods",
+	 FIELD_LIST,
+	 FIELD_AT(struct fee_tariff, periods),
+	 .optional = true,
+	 .fields = period_fields,
+	 .element = sizeof(struct fee_period),
+	 .count = offsetof(struct fee_tariff, period_count)},
+	{"utc_offset_min", FIELD_INT64, FIELD_AT(struct fee_tariff, utc_offset_min), .optional = true},
 	{"service_price_micros", FIELD_INT64, FIELD_AT(struct fee_tariff, service_price_micros), .optional = true},
 	{"start_fee_micros", FIELD_INT64, FIELD_AT(struct fee_tariff, start_fee_micros), .optional = true},
 	{"quantum_micros", FIELD_INT64, FIELD_AT(struct fee_tariff, quantum_micros)},
@@ -42,6 +69,7 @@ static const struct field receipt_fields[] = {
 	{"reason", FIELD_WORD, FIELD_AT(struct receipt, reason), .words = &end_reason_words},
 	{"start_mwh", FIELD_INT64, FIELD_AT(struct receipt, start_mwh)},
 	{"energy_mwh", FIELD_INT64, FIELD_AT(struct receipt, energy_mwh)},
+	{"rates_mwh", FIELD_INT64S, FIELD_AT(struct receipt, by_rate), .optional = true},
 	{"amount_micros", FIELD_INT64, FIELD_AT(struct receipt, amount_micros)},
 	{"energised_ms", FIELD_INT64, FIELD_AT(struct receipt, energised_ms)},
 	{"settled", FIELD_BOOL, FIELD_AT(struct receipt, settled)},
@@ -94,6 +122,11 @@ static const struct field record_details[RECORD_KIND_COUNT][8] = {
 	[RECORD_AUTHORIZED] = {DETAIL("grant", FIELD_OBJECT, authorized, .fields = grant_fields)},
 	[RECORD_PAUSED] = {DETAIL("reason", FIELD_WORD, paused.reason, .words = &end_reason_words),
 			   DETAIL("energised_ms", FIELD_INT64, paused.energised_ms)},
+	[RECORD_STARTED] = {DETAIL("rate", FIELD_UINT32, started.rate, .optional = true)},
+	[RECORD_RESUMED] = {DETAIL("rate", FIELD_UINT32, started.rate, .optional = true)},
+	[RECORD_BOUNDARY] = {DETAIL("rate", FIELD_UINT32, boundary.rate),
+			     DETAIL("rate_from", FIELD_TIME, boundary.wall_ms),
+			     DETAIL("unknown_time", FIELD_BOOL, boundary.unknown_time)},
 	[RECORD_MARK] = {DETAIL("energised_ms", FIELD_INT64, mark.energised_ms)},
 	[RECORD_CREDIT] = {DETAIL("credit_micros", FIELD_INT64, credit.credit_micros),
 			   DETAIL("lease_ms", FIELD_INT64, credit.lease_ms)},
@@ -309,6 +342,7 @@ static const struct field progress_fields[] = {
 	{"reading_age_ms", FIELD_INT64, FIELD_AT(struct progress, reading_age_ms)},
 	{"power_mw", FIELD_INT64, FIELD_AT(struct progress, power_mw)},
 	{"energy_mwh", FIELD_INT64, FIELD_AT(struct progress, energy_mwh)},
+	{"rates_mwh", FIELD_INT64S, FIELD_AT(struct progress, by_rate), .optional = true},
 	{"cost_micros", FIELD_INT64, FIELD_AT(struct progress, cost_micros)},
 	{"remaining_micros", FIELD_INT64, FIELD_AT(struct progress, remaining_micros)},
 	{"remaining_ms", FIELD_INT64, FIELD_AT(struct progress, remaining_ms)},
@@ -331,6 +365,10 @@ bool wire_read_progress(const char *text, size_t length, struct progress *progre
 	if (read.register_mwh < 0 || read.register_mwh > FEE_ENERGY_MAX_MWH || read.energy_mwh < 0 ||
 	    read.energy_mwh > FEE_ENERGY_MAX_MWH)
 		return wire_fail(error, "register_mwh and energy_mwh must be 0 to 10^15");
+	for (size_t i = 0; i < FEE_RATES_MAX; i++) {
+		if (read.by_rate.mwh[i] < 0 || read.by_rate.mwh[i] > FEE_ENERGY_MAX_MWH)
+			return wire_fail(error, "rates_mwh must be 0 to 10^15");
+	}
 	if (read.missing >> MISSING_COUNT != 0)
 		return wire_fail(error, "missing must be 0 to %u", (1U << MISSING_COUNT) - 1);
 	if (read.reading_age_ms < -1 || read.remaining_ms < -1)
@@ -348,6 +386,9 @@ static const struct field session_fields[] = {
 	{"grant", FIELD_OBJECT, FIELD_AT(struct session_image, grant), .fields = grant_fields},
 	{"start_mwh", FIELD_INT64, FIELD_AT(struct session_image, start_mwh)},
 	{"started_once", FIELD_BOOL, FIELD_AT(struct session_image, started_once)},
+	/* Newer than the first snapshots, which knew flat tariffs only. */
+	{"rate", FIELD_UINT32, FIELD_AT(struct session_image, rate), .optional = true},
+	{"used_mwh", FIELD_INT64S, FIELD_AT(struct session_image, used), .optional = true},
 	{"energised_ms", FIELD_INT64, FIELD_AT(struct session_image, energised_ms)},
 	{"reason", FIELD_WORD, FIELD_AT(struct session_image, reason), .words = &end_reason_words},
 	FIELDS_END,
@@ -427,6 +468,14 @@ static const char *outlet_image_fault(const struct outlet_image *o)
 		return "register_mwh, billed_mwh, service_mwh, outside_mwh, session_mwh and start_mwh must be 0 to 10^15";
 	if (o->reserved_ms < 0 || s->energised_ms < 0)
 		return "reserved_ms and energised_ms must not be below 0";
+	for (size_t i = 0; i < FEE_RATES_MAX; i++) {
+		if (!energy_fits(s->used.mwh[i]))
+			return "used_mwh must be 0 to 10^15";
+	}
+	if (s->rate >= FEE_RATES_MAX)
+		return "rate must be 0 to 7";
+	if (session_is_open(s) && o->session_mwh != fee_energy_total(&s->used))
+		return "used_mwh must add up to session_mwh";
 	return s->phase == PHASE_NONE ? NULL : grant_fault(&s->grant);
 }
 
@@ -435,6 +484,8 @@ bool wire_read_outlet_image(const char *text, size_t length, struct outlet_image
 	struct outlet_image read = {0};
 	if (!read_whole(outlet_fields, text, length, &read, error))
 		return false;
+	if (session_is_open(&read.session) && fee_energy_total(&read.session.used) == 0)
+		read.session.used.mwh[0] = read.session_mwh; /* of a snapshot from before there were rates */
 	const char *fault = outlet_image_fault(&read);
 	if (fault != NULL)
 		return wire_fail(error, "%s", fault);

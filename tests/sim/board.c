@@ -268,6 +268,9 @@ void board_boot(struct world *w)
 	/* What is seen only now was written before the power or the process went. */
 	if (w->checker.records > 0)
 		checker_cause(&w->checker, RECORD_NO_OUTLET, CAUSE_POWER);
+	/* A box that begins with its metering box open does not know who opened it. */
+	if (!plant_door(w->plant, PLANT_METERING_BOX))
+		checker_cause(&w->checker, RECORD_NO_OUTLET, CAUSE_TAMPER);
 	ledger_queue_init(&w->queue);
 	w->alive = true;
 	w->bus_outlet = 0;

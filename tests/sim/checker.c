@@ -26,9 +26,10 @@ void checker_violate(struct checker *c, int rule, const char *format, ...)
 	va_end(arguments);
 }
 
-int checker_init(struct checker *c, const struct box_config *config)
+int checker_init(struct checker *c, const struct box_config *config, int64_t wall_offset_ms)
 {
 	memset(c, 0, sizeof *c);
+	c->wall_offset_ms = wall_offset_ms;
 	c->ended_orders = calloc(CHECKED_ORDERS, sizeof *c->ended_orders);
 	c->bills = calloc(CHECKED_BILLS, sizeof *c->bills);
 	if (c->ended_orders == NULL || c->bills == NULL)
@@ -75,20 +76,54 @@ static int64_t line_micros(const struct fee_tariff *t, wide quantity, wide price
 	return (int64_t)(multiples * t->quantum_micros);
 }
 
-static int64_t cost_micros(const struct grant *g, int64_t energy_mwh)
+static int64_t price_of(const struct fee_tariff *t, uint32_t rate)
 {
+	return t->rate_count == 0 ? t->energy_price_micros : t->rates[rate].price_micros;
+}
+
+static int64_t cost_micros(const struct grant *g, const struct fee_energy *used)
+{
+	const struct fee_tariff *t = &g->tariff;
+	int64_t total = 0, energy_mwh = 0;
+	for (uint32_t i = 0; i < FEE_RATES_MAX; i++) {
+		energy_mwh += used->mwh[i];
+		if (g->kind == SESSION_CUSTOMER && used->mwh[i] > 0)
+			total += line_micros(t, used->mwh[i], price_of(t, i), FEE_MWH_PER_KWH);
+	}
 	if (g->kind == SESSION_SERVICE || energy_mwh == 0)
 		return 0;
-	return line_micros(&g->tariff, energy_mwh, g->tariff.energy_price_micros, FEE_MWH_PER_KWH) +
-	       line_micros(&g->tariff, energy_mwh, g->tariff.service_price_micros, FEE_MWH_PER_KWH) +
-	       line_micros(&g->tariff, 1, g->tariff.start_fee_micros, 1);
+	return total + line_micros(t, energy_mwh, t->service_price_micros, FEE_MWH_PER_KWH) +
+	       line_micros(t, 1, t->start_fee_micros, 1);
+}
+
+/* What it would cost at most with so much more, or at least with so much less. */
+static int64_t cost_with(const struct grant *g, const struct fee_energy *used, int64_t more_mwh)
+{
+	struct fee_energy e = *used;
+	uint32_t dearest = fee_dearest_rate(&g->tariff);
+	if (more_mwh >= 0)
+		e.mwh[dearest] += more_mwh;
+	while (more_mwh < 0) {
+		uint32_t from = FEE_RATES_MAX;
+		for (uint32_t i = 0; i < fee_rates(&g->tariff); i++) {
+			bool dearer = from == FEE_RATES_MAX || price_of(&g->tariff, i) > price_of(&g->tariff, from);
+			if (e.mwh[i] > 0 && dearer)
+				from = i;
+		}
+		if (from == FEE_RATES_MAX)
+			break;
+		int64_t part = e.mwh[from] < -more_mwh ? e.mwh[from] : -more_mwh;
+		e.mwh[from] -= part;
+		more_mwh += part;
+	}
+	return cost_micros(g, &e);
 }
 
 /* What a bound in energy is worth at most: its price, and a rounding of each line at each end. */
 static int64_t bound_micros(const struct grant *g, int64_t bound_mwh)
 {
-	wide price = (wide)g->tariff.energy_price_micros + g->tariff.service_price_micros;
-	return (int64_t)(price * bound_mwh / FEE_MWH_PER_KWH) + 1 + 4 * g->tariff.quantum_micros;
+	wide price = (wide)price_of(&g->tariff, fee_dearest_rate(&g->tariff)) + g->tariff.service_price_micros;
+	return (int64_t)(price * bound_mwh / FEE_MWH_PER_KWH) + 1 + 5 * g->tariff.quantum_micros;
 }
 
 /* --- pools --- */
@@ -138,6 +173,8 @@ static void check_register(struct checker *c, struct checked_outlet *o, const st
 				(long long)truth);
 	if (!o->session.open || !o->session.started)
 		o->outside_mwh += moved;
+	else
+		o->session.used.mwh[o->session.rate] += moved;
 	o->register_mwh = r->register_mwh;
 }
 
@@ -210,6 +247,30 @@ static void check_end_energy(struct checker *c, struct checked_outlet *o, const 
 				(long long)truth);
 }
 
+/* Each rate is billed what was used while it applied: but for what lies in a reading's age and a step around each change. */
+static void check_rates(struct checker *c, const struct checked_outlet *o, const struct record *r)
+{
+	const struct checked_session *s = &o->session;
+	const struct receipt *receipt = &r->u.ended;
+	struct fee_energy said = fee_by_time(&s->grant.tariff) ? s->used : (struct fee_energy){{0}};
+	if (memcmp(&receipt->by_rate, &said, sizeof said) != 0)
+		checker_violate(c, 4, "session %s: the receipt's rates are not those of its records", r->order);
+	if (!fee_by_time(&s->grant.tariff) || s->unknown_time || (s->causes & CAUSE_METER))
+		return;
+	for (uint32_t i = 0; i < fee_rates(&s->grant.tariff); i++) {
+		int64_t off = s->used.mwh[i] - s->true_uj[i] / 3600000;
+		int64_t allowed = (s->boundaries + 2) * o->bound_mwh;
+		if (off > allowed || off < -allowed)
+			checker_violate(c,
+					4,
+					"session %s: rate %u is billed %lld mWh, %lld were used",
+					r->order,
+					i,
+					(long long)s->used.mwh[i],
+					(long long)(s->true_uj[i] / 3600000));
+	}
+}
+
 /* What was left of the credit, in energy, when the session ended: no more than a step, and in a shared pool no more
  * than what all that share it keep back. */
 static void check_cut_off(struct checker *c, struct checked_outlet *o, const struct record *r,
@@ -224,8 +285,13 @@ static void check_cut_off(struct checker *c, struct checked_outlet *o, const str
 		/* The other's cost so far is known by its last record only: what it used since may be all of the rest. */
 		return;
 	}
-	int64_t energy = r->u.ended.energy_mwh;
-	int64_t allowed = cost_micros(&s->grant, energy + o->bound_mwh + 1) - cost_micros(&s->grant, energy);
+	int64_t allowed = 0;
+	for (uint32_t i = 0; i < fee_rates(&s->grant.tariff); i++) { /* rounding may hide a little at a dearer rate */
+		struct fee_energy more = s->used;
+		more.mwh[i] += o->bound_mwh + 1;
+		if (cost_micros(&s->grant, &more) - cost > allowed)
+			allowed = cost_micros(&s->grant, &more) - cost;
+	}
 	/* Sessions that shared the pool and have ended kept their bounds back, and so did this one, beside its step. */
 	if (pool->bound_micros > 0)
 		allowed = pool->bound_micros + 2 * bound_micros(&s->grant, o->bound_mwh);
@@ -245,7 +311,7 @@ static void check_money(struct checker *c, struct checked_outlet *o, const struc
 	if (s->grant.kind == SESSION_SERVICE)
 		return;
 	struct checked_pool *pool = pool_of(c, s->grant.account);
-	int64_t cost = cost_micros(&s->grant, receipt->energy_mwh);
+	int64_t cost = cost_micros(&s->grant, &s->used);
 	int64_t expected = end_reason_is_ours(receipt->reason) ? 0 : cost;
 	if (receipt->amount_micros != expected)
 		checker_violate(c,
@@ -258,7 +324,7 @@ static void check_money(struct checker *c, struct checked_outlet *o, const struc
 	int64_t left = pool->granted_micros - pool->spent_micros;
 	bool calm = !(s->causes & (CAUSE_BREAKER | CAUSE_METER));
 	int64_t within = receipt->energy_mwh - o->bound_mwh;
-	if (calm && within > 0 && cost_micros(&s->grant, within) > left + pool->bound_micros)
+	if (calm && within > 0 && cost_with(&s->grant, &s->used, -o->bound_mwh) > left + pool->bound_micros)
 		checker_violate(c,
 				7,
 				"session %s: cost %lld micros, credit %lld, bound %lld",
@@ -315,7 +381,7 @@ static void check_reason(struct checker *c, struct checked_outlet *o, const stru
 	else if (reason == END_LIMIT_ENERGY)
 		explained = g->limit_mwh > 0 && energy + o->bound_mwh >= g->limit_mwh;
 	else if (reason == END_LIMIT_AMOUNT)
-		explained = g->limit_micros > 0 && cost_micros(g, energy + o->bound_mwh) >= g->limit_micros;
+		explained = g->limit_micros > 0 && cost_with(g, &s->used, o->bound_mwh) >= g->limit_micros;
 	else if (reason == END_LIMIT_TIME)
 		explained = g->limit_ms > 0 && r->u.ended.energised_ms >= g->limit_ms;
 	if (!explained)
@@ -335,6 +401,7 @@ static void check_ended(struct checker *c, struct checked_outlet *o, const struc
 		return;
 	}
 	check_end_energy(c, o, r, plant);
+	check_rates(c, o, r);
 	check_money(c, o, r);
 	check_reason(c, o, r, now_ms);
 	s->open = false;
@@ -395,12 +462,23 @@ static void check_outlet_record(struct checker *c, const struct record *r, const
 		s->started = true;
 		s->closable = true;
 		s->start_mwh = r->register_mwh;
+		s->rate = r->u.started.rate;
+		s->true_last_uj = plant_true_uj(plant, (unsigned)r->outlet);
+		break;
+	case RECORD_BOUNDARY:
+		if (!fits || !s->started)
+			checker_violate(c, 4, "session %s has a boundary, but it does not run", r->order);
+		s->rate = r->u.boundary.rate;
+		s->boundaries++;
+		s->unknown_time |= r->u.boundary.unknown_time;
 		break;
 	case RECORD_RESUMED:
 		if (!fits || !s->paused)
 			checker_violate(c, 1, "session %s resumes, but it is not paused", r->order);
 		s->paused = false;
 		s->closable = true;
+		s->rate = r->u.started.rate;
+		s->boundaries++;
 		break;
 	case RECORD_PAUSED:
 		if (!fits || !s->closable)
@@ -548,6 +626,10 @@ void checker_start(struct checker *c, int outlet, const char *order)
 {
 	if (outlet < 0 || (unsigned)outlet >= c->outlet_count)
 		return;
+	/* A start for another session, which will be refused, must not hide one that was taken. */
+	const struct checked_outlet *o = &c->outlets[outlet];
+	if (o->start_taken && o->session.open && strcmp(o->session.order, order) != 0)
+		return;
 	c->outlets[outlet].start_told = true;
 	word_copy(c->outlets[outlet].start_order, ORDER_SIZE, order);
 }
@@ -558,6 +640,15 @@ static void note_door(int64_t *open_since_ms, bool shut, int64_t now_ms)
 		*open_since_ms = -1;
 	else if (*open_since_ms < 0)
 		*open_since_ms = now_ms;
+}
+
+/* What flows now is used at the rate of now. */
+static void count_truth(struct checker *c, struct checked_session *s, int64_t true_uj, int64_t since_ms)
+{
+	if (!s->open || !s->started || !fee_by_time(&s->grant.tariff))
+		return;
+	s->true_uj[fee_rate_at(&s->grant.tariff, c->wall_offset_ms + since_ms)] += true_uj - s->true_last_uj;
+	s->true_last_uj = true_uj;
 }
 
 static void check_outlet_step(struct checker *c, const struct box_config *config, const struct plant *plant,
@@ -588,7 +679,10 @@ static void check_outlet_step(struct checker *c, const struct box_config *config
 void checker_step(struct checker *c, const struct box_config *config, const struct plant *plant,
 		  const enum outlet_state *states, int64_t now_ms)
 {
+	int64_t since_ms = c->now_ms;
 	c->now_ms = now_ms;
+	for (unsigned i = 0; i < c->outlet_count; i++)
+		count_truth(c, &c->outlets[i].session, plant_true_uj(plant, i), since_ms);
 	if (config->metering_door_fitted)
 		note_door(&c->metering_door_open_since_ms, plant_door(plant, PLANT_METERING_BOX), now_ms);
 	if (plant_longest_coil_ms(plant, PLANT_METERING_BOX) > config->metering_lock_pulse_ms)

@@ -31,6 +31,13 @@ struct checked_session {
 	bool paused;
 	int64_t authorized_ms; /* world time at which the heart wrote it */
 	unsigned causes;
+	/* by the tariff's rates: what the records say, and what the plant knows */
+	uint32_t rate;
+	struct fee_energy used;
+	int64_t true_uj[FEE_RATES_MAX];
+	int64_t true_last_uj;
+	unsigned boundaries;
+	bool unknown_time; /* a part was given the cheapest rate because nobody knew when it was used */
 };
 
 struct checked_outlet {
@@ -89,6 +96,7 @@ struct checker {
 	uint64_t *ended_orders; /* hashes, CHECKED_ORDERS of them, owned */
 	size_t ended_count;
 	int64_t now_ms; /* world time */
+	int64_t wall_offset_ms; /* wall time minus world time */
 	int64_t metering_door_open_since_ms;
 	uint64_t metering_pulses;
 	uint64_t metering_pulses_allowed;
@@ -98,7 +106,7 @@ struct checker {
 };
 
 /* Begins. 0 or -ENOMEM. config gives the bounds. */
-int checker_init(struct checker *c, const struct box_config *config);
+int checker_init(struct checker *c, const struct box_config *config, int64_t wall_offset_ms);
 void checker_free(struct checker *c);
 
 /* A record has become durable, written by the heart at world time written_ms, with the plant as it is now. */

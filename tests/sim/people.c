@@ -34,14 +34,56 @@ static void send_command(struct world *w, const struct customer *c, enum command
 	link_push(w);
 }
 
+/* A tariff by time of use whose rates change so often that a session sees several. */
+static void choose_rates(struct world *w, struct fee_tariff *t)
+{
+	*t = (struct fee_tariff){
+		.id = "periods",
+		.version = 2,
+		.currency = "CNY",
+		.rate_count = 3,
+		.rates = {{"valley", 300000}, {"flat", 600000}, {"peak", 1100000}},
+		.utc_offset_min = 480,
+		.service_price_micros = 50000,
+		.quantum_micros = chance_between(&w->chance, 0, 1) ? 10000 : 1,
+		.rounding = FEE_ROUND_HALF_UP,
+	};
+	int64_t each_min = chance_between(&w->chance, 1, 4) * FEE_PERIOD_LEAST_MIN;
+	for (int64_t from = 0; from < FEE_DAY_MIN && t->period_count < FEE_PERIODS_MAX; from += each_min)
+		t->periods[t->period_count++] = (struct fee_period){.from_min = (uint32_t)from,
+								    .rate = (uint32_t)chance_between(&w->chance, 0, 2)};
+}
+
 static void choose_tariff(struct world *w, struct fee_tariff *t)
 {
 	static const struct fee_tariff tariffs[] = {
-		{"flat-a", 1, "CNY", 600000, 100000, 0, 10000, FEE_ROUND_HALF_UP},
-		{"flat-b", 3, "CNY", 1234567, 0, 200000, 1, FEE_ROUND_DOWN},
-		{"flat-c", 7, "EUR", 350000, 50001, 100000, 10000, FEE_ROUND_UP},
+		{.id = "flat-a",
+		 .version = 1,
+		 .currency = "CNY",
+		 .energy_price_micros = 600000,
+		 .service_price_micros = 100000,
+		 .quantum_micros = 10000,
+		 .rounding = FEE_ROUND_HALF_UP},
+		{.id = "flat-b",
+		 .version = 3,
+		 .currency = "CNY",
+		 .energy_price_micros = 1234567,
+		 .start_fee_micros = 200000,
+		 .quantum_micros = 1,
+		 .rounding = FEE_ROUND_DOWN},
+		{.id = "flat-c",
+		 .version = 7,
+		 .currency = "EUR",
+		 .energy_price_micros = 350000,
+		 .service_price_micros = 50001,
+		 .start_fee_micros = 100000,
+		 .quantum_micros = 10000,
+		 .rounding = FEE_ROUND_UP},
 	};
-	*t = tariffs[w->options.scripted ? 0 : chance_between(&w->chance, 0, 2)];
+	if (w->options.scripted || chance_between(&w->chance, 0, 9) < 7)
+		*t = tariffs[w->options.scripted ? 0 : chance_between(&w->chance, 0, 2)];
+	else
+		choose_rates(w, t);
 }
 
 static void choose_grant(struct world *w, struct customer *c, struct grant *g)

@@ -96,6 +96,32 @@ void sample_moment(struct sample *s, struct moment *moment)
 	moment->quality = (enum time_quality)sample_index(s, time_quality_words.count);
 }
 
+/* Makes it a tariff by time of use. */
+static void sample_rates(struct sample *s, struct fee_tariff *tariff)
+{
+	int64_t last_min = 0;
+
+	tariff->energy_price_micros = 0;
+	tariff->utc_offset_min = sample_edgy(s, -FEE_DAY_MIN, FEE_DAY_MIN);
+	tariff->rate_count = (uint32_t)sample_between(s, 1, FEE_RATES_MAX);
+	for (uint32_t i = 0; i < tariff->rate_count; i++) {
+		sample_word(s, tariff->rates[i].name, sizeof(tariff->rates[i].name));
+		tariff->rates[i].price_micros = sample_happens(s, 80) ? sample_between(s, 0, 2000000) : money(s);
+	}
+	while (tariff->period_count < FEE_PERIODS_MAX && last_min <= FEE_DAY_MIN - FEE_PERIOD_LEAST_MIN) {
+		struct fee_period *p = &tariff->periods[tariff->period_count++];
+		p->from_min = (uint32_t)last_min;
+		p->rate = (uint32_t)sample_index(s, tariff->rate_count);
+		last_min += sample_edgy(s, FEE_PERIOD_LEAST_MIN, FEE_DAY_MIN);
+	}
+}
+
+static void sample_energies(struct sample *s, struct fee_energy *e)
+{
+	for (size_t i = 0; i < FEE_RATES_MAX; i++)
+		e->mwh[i] = sample_happens(s, 50) ? energy(s) : 0;
+}
+
 void sample_tariff(struct sample *s, struct fee_tariff *tariff)
 {
 	memset(tariff, 0, sizeof(*tariff));
@@ -103,7 +129,10 @@ void sample_tariff(struct sample *s, struct fee_tariff *tariff)
 	tariff->version = (uint32_t)sample_edgy(s, 0, UINT32_MAX);
 	for (size_t i = 0; i < FEE_CURRENCY_SIZE - 1; i++)
 		tariff->currency[i] = (char)sample_between(s, 'A', 'Z');
-	tariff->energy_price_micros = money(s);
+	if (sample_happens(s, 40))
+		sample_rates(s, tariff);
+	else
+		tariff->energy_price_micros = money(s);
 	tariff->service_price_micros = money(s);
 	tariff->start_fee_micros = money(s);
 	tariff->quantum_micros = sample_edgy(s, 1, FEE_QUANTUM_MAX_MICROS);
@@ -138,6 +167,7 @@ static void sample_receipt(struct sample *s, struct receipt *receipt)
 	receipt->reason = any_reason(s);
 	receipt->start_mwh = energy(s);
 	receipt->energy_mwh = energy(s);
+	sample_energies(s, &receipt->by_rate);
 	receipt->amount_micros = money(s);
 	receipt->energised_ms = duration(s);
 	receipt->settled = sample_happens(s, 50);
@@ -156,6 +186,15 @@ static void details(struct sample *s, struct record *r)
 		break;
 	case RECORD_MARK:
 		r->u.mark.energised_ms = duration(s);
+		break;
+	case RECORD_STARTED:
+	case RECORD_RESUMED:
+		r->u.started.rate = (uint32_t)sample_index(s, FEE_RATES_MAX);
+		break;
+	case RECORD_BOUNDARY:
+		r->u.boundary.rate = (uint32_t)sample_index(s, FEE_RATES_MAX);
+		r->u.boundary.wall_ms = sample_edgy(s, 0, SAMPLE_WALL_MAX_MS);
+		r->u.boundary.unknown_time = sample_happens(s, 50);
 		break;
 	case RECORD_CREDIT:
 		r->u.credit.credit_micros = money(s);
@@ -200,8 +239,6 @@ static void details(struct sample *s, struct record *r)
 		sample_text(s, r->u.command.detail, sizeof(r->u.command.detail));
 		break;
 	case RECORD_RELEASED:
-	case RECORD_STARTED:
-	case RECORD_RESUMED:
 	case RECORD_AVAILABLE:
 	case RECORD_KIND_COUNT:
 		break;
@@ -215,7 +252,8 @@ static bool is_session_kind(enum record_kind kind)
 
 static bool needs_register(enum record_kind kind)
 {
-	return kind == RECORD_METER || kind == RECORD_STARTED || kind == RECORD_RESUMED || kind == RECORD_MARK;
+	return kind == RECORD_METER || kind == RECORD_STARTED || kind == RECORD_RESUMED || kind == RECORD_MARK ||
+	       kind == RECORD_BOUNDARY;
 }
 
 static bool may_be_without_outlet(enum record_kind kind)
@@ -327,6 +365,7 @@ void sample_progress(struct sample *s, struct progress *p)
 	p->reading_age_ms = sample_edgy(s, -1, SAMPLE_CENTURY_MS);
 	p->power_mw = sample_edgy(s, -FEE_POWER_MAX_MW, FEE_POWER_MAX_MW);
 	p->energy_mwh = energy(s);
+	sample_energies(s, &p->by_rate);
 	p->cost_micros = money(s);
 	p->remaining_micros = money(s);
 	p->remaining_ms = sample_edgy(s, -1, SAMPLE_CENTURY_MS);
@@ -354,6 +393,8 @@ void sample_outlet_image(struct sample *s, struct outlet_image *o)
 	o->outside_mwh = energy(s) / 4;
 	sample_session_image(s, &o->session);
 	o->session_mwh = session_is_open(&o->session) ? energy(s) / 4 : 0;
+	if (session_is_open(&o->session))
+		o->session.used.mwh[o->session.rate] = o->session_mwh;
 	o->register_mwh = o->billed_mwh + o->service_mwh + o->outside_mwh + o->session_mwh;
 	sample_text(s, o->reserved_for, sizeof(o->reserved_for));
 	o->reserved_ms = duration(s);
@@ -390,7 +431,11 @@ static bool same_moment(const struct moment *a, const struct moment *b)
 
 bool sample_same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 {
-	return SAME_TEXT(id) && SAME(version) && SAME_TEXT(currency) && SAME(energy_price_micros) &&
+	bool rates = SAME(rate_count) && SAME(period_count) && SAME(utc_offset_min) &&
+		     memcmp(a->periods, b->periods, sizeof(a->periods)) == 0;
+	for (uint32_t i = 0; rates && i < a->rate_count; i++)
+		rates = SAME_TEXT(rates[i].name) && SAME(rates[i].price_micros);
+	return rates && SAME_TEXT(id) && SAME(version) && SAME_TEXT(currency) && SAME(energy_price_micros) &&
 	       SAME(service_price_micros) && SAME(start_fee_micros) && SAME(quantum_micros) && SAME(rounding);
 }
 
@@ -401,10 +446,15 @@ bool sample_same_grant(const struct grant *a, const struct grant *b)
 	       SAME(lease_ms) && SAME(hold_ms) && SAME(limit_mwh) && SAME(limit_micros) && SAME(limit_ms);
 }
 
+static bool same_energy(const struct fee_energy *a, const struct fee_energy *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
 static bool same_receipt(const struct receipt *a, const struct receipt *b)
 {
-	return SAME(reason) && SAME(start_mwh) && SAME(energy_mwh) && SAME(amount_micros) && SAME(energised_ms) &&
-	       SAME(settled);
+	return SAME(reason) && SAME(start_mwh) && SAME(energy_mwh) && same_energy(&a->by_rate, &b->by_rate) &&
+	       SAME(amount_micros) && SAME(energised_ms) && SAME(settled);
 }
 
 static bool same_details(const struct record *a, const struct record *b)
@@ -439,9 +489,12 @@ static bool same_details(const struct record *a, const struct record *b)
 	case RECORD_COMMAND:
 		return SAME_TEXT(u.command.id) && SAME(u.command.seq) && SAME(u.command.type) &&
 		       SAME(u.command.outcome) && SAME_TEXT(u.command.detail);
-	case RECORD_RELEASED:
 	case RECORD_STARTED:
 	case RECORD_RESUMED:
+		return SAME(u.started.rate);
+	case RECORD_BOUNDARY:
+		return SAME(u.boundary.rate) && SAME(u.boundary.wall_ms) && SAME(u.boundary.unknown_time);
+	case RECORD_RELEASED:
 	case RECORD_AVAILABLE:
 		return true;
 	case RECORD_KIND_COUNT:
@@ -495,13 +548,14 @@ bool sample_same_progress(const struct progress *a, const struct progress *b)
 {
 	return SAME(outlet) && same_moment(&a->at, &b->at) && SAME(state) && SAME(missing) && SAME_TEXT(order) &&
 	       SAME(has_register) && SAME(register_mwh) && SAME(reading_age_ms) && SAME(power_mw) && SAME(energy_mwh) &&
-	       SAME(cost_micros) && SAME(remaining_micros) && SAME(remaining_ms) && SAME(low_credit);
+	       same_energy(&a->by_rate, &b->by_rate) && SAME(cost_micros) && SAME(remaining_micros) &&
+	       SAME(remaining_ms) && SAME(low_credit);
 }
 
 static bool same_session(const struct session_image *a, const struct session_image *b)
 {
 	return SAME(phase) && sample_same_grant(&a->grant, &b->grant) && SAME(start_mwh) && SAME(started_once) &&
-	       SAME(energised_ms) && SAME(reason);
+	       SAME(rate) && same_energy(&a->used, &b->used) && SAME(energised_ms) && SAME(reason);
 }
 
 bool sample_same_outlet_image(const struct outlet_image *a, const struct outlet_image *b)
@@ -548,13 +602,32 @@ static void follow_receipt(struct sample *s, const struct outlet_image *o, struc
 	bool known = true;
 
 	receipt->start_mwh = session->started_once ? session->start_mwh : o->register_mwh;
+	struct fee_energy used = session->used;
 	receipt->energy_mwh = o->session_mwh;
-	if (r->has_register && session->started_once)
+	if (r->has_register && session->started_once) {
 		receipt->energy_mwh += r->register_mwh - o->register_mwh;
+		used.mwh[session->rate] += r->register_mwh - o->register_mwh;
+	}
+	receipt->by_rate = session_by_rate(&session->grant, &used);
 	if (session_is_open(session) && session->grant.kind == SESSION_CUSTOMER && !end_reason_is_ours(receipt->reason))
-		known = fee_price(&session->grant.tariff, receipt->energy_mwh, &bill);
+		known = fee_price(&session->grant.tariff, &used, &bill);
 	receipt->amount_micros = known ? bill.total_micros : FEE_MONEY_MAX_MICROS;
 	receipt->settled = r->has_register && sample_happens(s, 80);
+}
+
+static void follow_rate(struct sample *s, const struct session_image *session, struct record *r)
+{
+	const struct fee_tariff *t = &session->grant.tariff;
+
+	if (fee_by_time(t) && r->at.quality == TIME_UNKNOWN)
+		r->at.quality = TIME_RELATIVE;
+	if (r->kind != RECORD_BOUNDARY) {
+		r->u.started.rate = fee_rate_at(t, r->at.wall_ms);
+		return;
+	}
+	r->u.boundary.unknown_time = sample_happens(s, 20);
+	r->u.boundary.wall_ms = r->at.wall_ms - sample_between(s, 0, 100000);
+	r->u.boundary.rate = r->u.boundary.unknown_time ? fee_cheapest_rate(t) : fee_rate_at(t, r->u.boundary.wall_ms);
 }
 
 static void follow_grant(struct sample *s, const struct box_image *image, const struct outlet_image *o,
@@ -572,7 +645,7 @@ static void follow_grant(struct sample *s, const struct box_image *image, const 
 	}
 	if (sample_happens(s, 80)) { /* an ordinary one, so that amounts are not always at their limit */
 		grant->credit_micros = sample_between(s, 0, 50000000);
-		grant->tariff.energy_price_micros = sample_between(s, 0, 900000);
+		grant->tariff.energy_price_micros = grant->tariff.rate_count > 0 ? 0 : sample_between(s, 0, 900000);
 		grant->tariff.service_price_micros = sample_between(s, 0, 90000);
 		grant->tariff.start_fee_micros = sample_between(s, 0, 900000);
 		grant->tariff.quantum_micros = 10000;
@@ -606,6 +679,8 @@ void sample_follow(struct sample *s, const struct box_image *image, enum record_
 		follow_grant(s, image, o, r);
 	else if (is_session_kind(kind))
 		memcpy(r->order, o->session.grant.order, sizeof(r->order));
+	if (kind == RECORD_STARTED || kind == RECORD_RESUMED || kind == RECORD_BOUNDARY)
+		follow_rate(s, &o->session, r);
 	if (kind == RECORD_ENDED)
 		follow_receipt(s, o, r);
 }
@@ -617,7 +692,7 @@ static const enum record_kind *session_choices(const struct outlet_image *o, siz
 	static const enum record_kind authorized[] = {
 		RECORD_STARTED, RECORD_STARTED, RECORD_CREDIT, RECORD_STOPPING, RECORD_ENDED};
 	static const enum record_kind started[] = {
-		RECORD_MARK, RECORD_MARK, RECORD_PAUSED, RECORD_CREDIT, RECORD_STOPPING, RECORD_ENDED};
+		RECORD_MARK, RECORD_BOUNDARY, RECORD_PAUSED, RECORD_CREDIT, RECORD_STOPPING, RECORD_ENDED};
 	static const enum record_kind paused[] = {
 		RECORD_RESUMED, RECORD_RESUMED, RECORD_CREDIT, RECORD_STOPPING, RECORD_ENDED};
 	static const enum record_kind stopping[] = {RECORD_ENDED, RECORD_ENDED, RECORD_CREDIT};
@@ -669,6 +744,8 @@ void sample_next(struct sample *s, const struct box_image *image, int outlets, s
 	}
 
 	enum record_kind kind = choose_kind(s, o);
+	if (kind == RECORD_BOUNDARY && !fee_by_time(&o->session.grant.tariff))
+		kind = RECORD_MARK;
 	bool with = needs_register(kind) || (o->serial[0] != '\0' && sample_happens(s, 60));
 
 	if (kind == RECORD_CREDIT && o->session.grant.kind == SESSION_SERVICE)

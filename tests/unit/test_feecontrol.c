@@ -517,6 +517,21 @@ static void require_line(const struct fee_bill *bill, enum fee_line_kind kind, i
 	REQUIRE(line->price_micros == price, "%s: price " I64, fee_line_name(kind), line->price_micros);
 }
 
+/* A flat tariff's energy is all at one rate. */
+static bool price_flat(const struct fee_tariff *t, int64_t energy_mwh, struct fee_bill *bill)
+{
+	struct fee_energy energy = {{energy_mwh}};
+
+	return fee_price(t, &energy, bill);
+}
+
+static int64_t affordable_flat(const struct fee_tariff *t, int64_t credit)
+{
+	struct fee_energy none = {{0}};
+
+	return fee_affordable_mwh(t, &none, 0, credit);
+}
+
 START_TEST(price_by_hand)
 {
 	const struct worked *w = &worked[_i];
@@ -524,7 +539,7 @@ START_TEST(price_by_hand)
 	struct fee_bill bill;
 
 	ck_assert_ptr_null(fee_tariff_fault(&t));
-	ck_assert_msg(fee_price(&t, w->energy_mwh, &bill), "%s", w->what);
+	ck_assert_msg(price_flat(&t, w->energy_mwh, &bill), "%s", w->what);
 	require_line(&bill, FEE_LINE_ENERGY, w->energy_mwh, w->energy_price, w->energy);
 	require_line(&bill, FEE_LINE_SERVICE, w->energy_mwh, w->service_price, w->service);
 	require_line(&bill, FEE_LINE_START, 1, w->start_fee, w->start);
@@ -553,7 +568,7 @@ START_TEST(price_too_much)
 	memset(&bill, 0x5a, sizeof(bill));
 	before = bill;
 	ck_assert_ptr_null(fee_tariff_fault(&t));
-	ck_assert_msg(!fee_price(&t, too_much[_i].energy_mwh, &bill), "%s", too_much[_i].what);
+	ck_assert_msg(!price_flat(&t, too_much[_i].energy_mwh, &bill), "%s", too_much[_i].what);
 	ck_assert_int_eq(memcmp(&bill, &before, sizeof(bill)), 0);
 }
 END_TEST
@@ -683,7 +698,7 @@ START_TEST(price_random)
 		struct fee_bill bill;
 
 		REQUIRE(!fee_tariff_fault(&t), "%s", fee_tariff_fault(&t));
-		if (fee_price(&t, energy, &bill))
+		if (price_flat(&t, energy, &bill))
 			require_bill(&t, energy, &bill);
 		else
 			REQUIRE(pencil_price(&t, energy).too_much, "refused " I64 " mWh", energy);
@@ -696,7 +711,7 @@ static int64_t total_or_more(const struct fee_tariff *t, int64_t energy_mwh)
 {
 	struct fee_bill bill;
 
-	return fee_price(t, energy_mwh, &bill) ? bill.total_micros : INT64_MAX;
+	return price_flat(t, energy_mwh, &bill) ? bill.total_micros : INT64_MAX;
 }
 
 START_TEST(price_never_falls)
@@ -759,7 +774,7 @@ START_TEST(affordable_by_hand)
 	t.start_fee_micros = affordables[_i].start_fee;
 	t.quantum_micros = affordables[_i].quantum;
 	t.rounding = affordables[_i].rounding;
-	energy = fee_affordable_mwh(&t, affordables[_i].credit);
+	energy = affordable_flat(&t, affordables[_i].credit);
 	ck_assert_msg(energy == affordables[_i].affordable,
 		      "%s: " I64 ", not " I64,
 		      affordables[_i].what,
@@ -792,7 +807,7 @@ START_TEST(affordable_random)
 	random_state = 4;
 	for (int i = 0; i < AFFORDABLE_CASES; i++) {
 		struct fee_tariff t = random_tariff();
-		int64_t credit = random_credit(&t), energy = fee_affordable_mwh(&t, credit);
+		int64_t credit = random_credit(&t), energy = affordable_flat(&t, credit);
 
 		REQUIRE(energy >= 0 && energy <= MAX_E, "out of range: " I64, energy);
 		REQUIRE(pencil_total(&t, energy) <= credit, I64 " mWh cost more than " I64, energy, credit);
@@ -802,8 +817,285 @@ START_TEST(affordable_random)
 }
 END_TEST
 
+/* ---- tariffs by time of use ---- */
+
+/* UTC+8: valley 23:00-07:00 (across midnight), peak 08:00-11:30, flat otherwise. */
+static struct fee_tariff day_tariff(void)
+{
+	struct fee_tariff t = plain_tariff();
+
+	t.energy_price_micros = 0;
+	t.utc_offset_min = 480;
+	t.rate_count = 3;
+	t.rates[0] = (struct fee_rate){"valley", 300000};
+	t.rates[1] = (struct fee_rate){"flat", 600000};
+	t.rates[2] = (struct fee_rate){"peak", 1000000};
+	t.period_count = 5;
+	t.periods[0] = (struct fee_period){0, 0};
+	t.periods[1] = (struct fee_period){420, 1};
+	t.periods[2] = (struct fee_period){480, 2};
+	t.periods[3] = (struct fee_period){690, 1};
+	t.periods[4] = (struct fee_period){1380, 0};
+	t.service_price_micros = 0;
+	t.start_fee_micros = 0;
+	t.quantum_micros = 1;
+	t.rounding = FEE_ROUND_HALF_UP;
+	return t;
+}
+
+#define MIN_MS INT64_C(60000)
+#define DAY_MS (1440 * MIN_MS)
+#define MIDNIGHT_UTC_MS (INT64_C(1800000000000) / DAY_MS * DAY_MS) /* a midnight in UTC: 08:00 on the local clock */
+
+static const struct {
+	int64_t local_min; /* of the day; -1 is a minute before it */
+	uint32_t rate;
+	int64_t change_min; /* the next change, from the same midnight */
+} times[] = {
+	{-1, 0, 420},
+	{0, 0, 420},
+	{419, 0, 420},
+	{420, 1, 480},
+	{479, 1, 480},
+	{480, 2, 690},
+	{689, 2, 690},
+	{690, 1, 1380},
+	{1379, 1, 1380},
+	{1380, 0, 1860},
+	{1439, 0, 1860},
+};
+
+START_TEST(rate_by_time)
+{
+	struct fee_tariff t = day_tariff();
+	int64_t midnight = MIDNIGHT_UTC_MS - 480 * MIN_MS; /* of the local clock */
+	int64_t wall = midnight + times[_i].local_min * MIN_MS;
+
+	ck_assert_ptr_null(fee_tariff_fault(&t));
+	ck_assert(fee_by_time(&t));
+	ck_assert_uint_eq(fee_rate_at(&t, wall), times[_i].rate);
+	ck_assert_uint_eq(fee_rate_at(&t, wall + MIN_MS - 1), times[_i].rate);
+	ck_assert_int_eq(fee_next_change_ms(&t, wall), midnight + times[_i].change_min * MIN_MS);
+	ck_assert_int_eq(fee_next_change_ms(&t, wall - 400 * DAY_MS),
+			 midnight + times[_i].change_min * MIN_MS - 400 * DAY_MS);
+}
+END_TEST
+
+START_TEST(rates_that_never_change)
+{
+	struct fee_tariff t = day_tariff();
+
+	for (uint32_t i = 0; i < t.period_count; i++)
+		t.periods[i].rate = 1;
+	ck_assert_int_eq(fee_next_change_ms(&t, MIDNIGHT_UTC_MS), FEE_NEVER_MS);
+	ck_assert_uint_eq(fee_cheapest_rate(&t), 0);
+	ck_assert_uint_eq(fee_dearest_rate(&t), 2);
+	t = plain_tariff();
+	ck_assert(!fee_by_time(&t));
+	ck_assert_uint_eq(fee_rate_at(&t, MIDNIGHT_UTC_MS), 0);
+	ck_assert_int_eq(fee_next_change_ms(&t, MIDNIGHT_UTC_MS), FEE_NEVER_MS);
+	ck_assert_uint_eq(fee_rates(&t), 1);
+	ck_assert_int_eq(fee_rate_price(&t, 0), t.energy_price_micros);
+}
+END_TEST
+
+/* 1.234 kWh valley, 2 kWh flat, nothing at peak; each line is rounded by itself. */
+START_TEST(price_by_rate)
+{
+	struct fee_tariff t = day_tariff();
+	struct fee_energy energy = {{1234000, 2000000}};
+	struct fee_bill bill;
+
+	t.quantum_micros = 10000;
+	t.service_price_micros = 50000;
+	t.start_fee_micros = 100000;
+	ck_assert(fee_price(&t, &energy, &bill));
+	ck_assert_uint_eq(bill.line_count, 4);
+	ck_assert_uint_eq(bill.lines[0].rate, 0);
+	ck_assert_int_eq(bill.lines[0].quantity, 1234000);
+	ck_assert_int_eq(bill.lines[0].amount_micros, 370000); /* 0.3702 */
+	ck_assert_uint_eq(bill.lines[1].rate, 1);
+	ck_assert_int_eq(bill.lines[1].amount_micros, 1200000);
+	ck_assert_int_eq(bill.lines[2].kind, FEE_LINE_SERVICE);
+	ck_assert_int_eq(bill.lines[2].amount_micros, 160000); /* 3.234 * 0.05 = 0.1617 */
+	ck_assert_int_eq(bill.lines[3].kind, FEE_LINE_START);
+	ck_assert_int_eq(bill.total_micros, 1830000);
+	ck_assert_int_eq(fee_energy_total(&energy), 3234000);
+}
+END_TEST
+
+/* With 1 kWh of valley behind it, 0.90 pay for 0.6 kWh at peak, 1 kWh flat or 2 kWh more of valley. */
+START_TEST(affordable_by_rate)
+{
+	struct fee_tariff t = day_tariff();
+	struct fee_energy used = {{1000000}};
+
+	ck_assert_int_eq(fee_affordable_mwh(&t, &used, 0, 900000), 3000001); /* half a micro is still paid */
+	ck_assert_int_eq(fee_affordable_mwh(&t, &used, 1, 900000), 2000000);
+	ck_assert_int_eq(fee_affordable_mwh(&t, &used, 2, 900000), 1600000);
+	ck_assert_int_eq(fee_affordable_mwh(&t, &used, 2, 300000), 1000000);
+	ck_assert_int_le(fee_affordable_mwh(&t, &used, 2, 299999), 1000000);
+	ck_assert_int_eq(fee_affordable_mwh(&t, &used, 2, -1), 0);
+}
+END_TEST
+
+/* Whatever flows next at whatever rate, what is affordable costs no more than the credit, and a little more does. */
+START_TEST(affordable_by_rate_random)
+{
+	random_state = 5;
+	for (int i = 0; i < AFFORDABLE_CASES; i++) {
+		struct fee_tariff t = day_tariff();
+		struct fee_energy used = {{(int64_t)random_below(3000000), (int64_t)random_below(3000000)}};
+		uint32_t rate = (uint32_t)random_below(3);
+		int64_t credit = (int64_t)random_below(9000000);
+		struct fee_bill bill;
+		struct fee_energy then = used;
+
+		t.quantum_micros = random_below(2) ? 10000 : 1;
+		int64_t total = fee_affordable_mwh(&t, &used, rate, credit);
+		int64_t others = fee_energy_total(&used) - used.mwh[rate];
+		REQUIRE(total >= others, "less than is used already");
+		then.mwh[rate] = total - others;
+		REQUIRE(fee_price(&t, &then, &bill), "cannot be priced");
+		REQUIRE(bill.total_micros <= credit || total == others, I64 " costs more than " I64, total, credit);
+		then.mwh[rate]++;
+		REQUIRE(fee_price(&t, &then, &bill) && bill.total_micros > credit, "more than " I64 " is paid", total);
+	}
+}
+END_TEST
+
+/* The headroom covers a change of the rate within what nobody sees. */
+START_TEST(headroom_covers_a_change)
+{
+	random_state = 6;
+	for (int i = 0; i < CASES / 10; i++) {
+		struct fee_tariff t = day_tariff();
+		struct fee_energy used = {{(int64_t)random_below(3000000), (int64_t)random_below(3) * 400000}};
+		struct fee_bill before, after;
+		int64_t more = (int64_t)random_below(50000), part = (int64_t)random_below((uint64_t)more + 1);
+
+		t.quantum_micros = random_below(2) ? 10000 : 1;
+		t.start_fee_micros = (int64_t)random_below(100000);
+		t.service_price_micros = (int64_t)random_below(100000);
+		t.rounding = (enum fee_rounding)random_below(3);
+		int64_t headroom = fee_headroom_micros(&t, fee_energy_total(&used), more);
+		REQUIRE(fee_price(&t, &used, &before), "cannot be priced");
+		uint32_t from = (uint32_t)random_below(3), to = (uint32_t)random_below(3);
+		used.mwh[from] += part;
+		used.mwh[to] += more - part;
+		REQUIRE(fee_price(&t, &used, &after), "cannot be priced");
+		REQUIRE(after.total_micros - before.total_micros <= headroom, "it costs more than " I64, headroom);
+	}
+}
+END_TEST
+
+static void no_rates(struct fee_tariff *t)
+{
+	t->rate_count = 0;
+}
+static void flat_price_too(struct fee_tariff *t)
+{
+	t->energy_price_micros = 1;
+}
+static void too_many_rates(struct fee_tariff *t)
+{
+	t->rate_count = FEE_RATES_MAX + 1;
+}
+static void nameless(struct fee_tariff *t)
+{
+	t->rates[1].name[0] = '\0';
+}
+static void endless_name(struct fee_tariff *t)
+{
+	memset(t->rates[2].name, 'x', sizeof t->rates[2].name);
+}
+static void negative(struct fee_tariff *t)
+{
+	t->rates[2].price_micros = -1;
+}
+static void dear(struct fee_tariff *t)
+{
+	t->rates[0].price_micros = FEE_MONEY_MAX_MICROS + 1;
+}
+static void far_away(struct fee_tariff *t)
+{
+	t->utc_offset_min = 1441;
+}
+static void no_periods(struct fee_tariff *t)
+{
+	t->period_count = 0;
+}
+static void too_many_periods(struct fee_tariff *t)
+{
+	t->period_count = FEE_PERIODS_MAX + 1;
+}
+static void late_first(struct fee_tariff *t)
+{
+	t->periods[0].from_min = 1;
+}
+static void no_such_rate(struct fee_tariff *t)
+{
+	t->periods[3].rate = 3;
+}
+static void backwards(struct fee_tariff *t)
+{
+	t->periods[3].from_min = 400;
+}
+static void too_near(struct fee_tariff *t)
+{
+	t->periods[3].from_min = 494;
+}
+static void too_near_the_end(struct fee_tariff *t)
+{
+	t->periods[4].from_min = 1426;
+}
+static void next_day(struct fee_tariff *t)
+{
+	t->periods[4].from_min = 1440;
+}
+static void huge(struct fee_tariff *t)
+{
+	t->periods[2].from_min = UINT32_MAX;
+}
+
+static const struct {
+	void (*spoil)(struct fee_tariff *t);
+	const char *field;
+} bad_rates[] = {
+	{no_rates, "rates"},
+	{flat_price_too, "energy_price"},
+	{too_many_rates, "rates"},
+	{nameless, "name"},
+	{endless_name, "name"},
+	{negative, "price_micros"},
+	{dear, "price_micros"},
+	{far_away, "utc_offset"},
+	{no_periods, "periods"},
+	{too_many_periods, "periods"},
+	{late_first, "from_min"},
+	{no_such_rate, "rate"},
+	{backwards, "from_min"},
+	{too_near, "from_min"},
+	{too_near_the_end, "from_min"},
+	{next_day, "from_min"},
+	{huge, "from_min"},
+};
+
+START_TEST(tariff_bad_rates)
+{
+	struct fee_tariff t = day_tariff();
+	const char *fault;
+
+	bad_rates[_i].spoil(&t);
+	fault = fee_tariff_fault(&t);
+	ck_assert_ptr_nonnull(fault);
+	ck_assert_msg(strstr(fault, bad_rates[_i].field) != NULL, "%s", fault);
+}
+END_TEST
+
 static Suite *feecontrol_suite(void)
 {
+	TCase *times_case = tcase_create("time of use");
 	Suite *suite = suite_create("feecontrol");
 	TCase *units = tcase_create("units"), *tariff = tcase_create("tariff"), *price = tcase_create("price");
 
@@ -823,6 +1115,15 @@ static Suite *feecontrol_suite(void)
 	tcase_add_test(price, price_never_falls);
 	tcase_add_loop_test(price, affordable_by_hand, 0, (int)COUNT(affordables));
 	tcase_add_test(price, affordable_random);
+	tcase_add_loop_test(times_case, rate_by_time, 0, (int)COUNT(times));
+	tcase_add_test(times_case, rates_that_never_change);
+	tcase_add_test(times_case, price_by_rate);
+	tcase_add_test(times_case, affordable_by_rate);
+	tcase_add_test(times_case, affordable_by_rate_random);
+	tcase_add_test(times_case, headroom_covers_a_change);
+	tcase_add_loop_test(times_case, tariff_bad_rates, 0, (int)COUNT(bad_rates));
+	tcase_set_timeout(times_case, 60);
+	suite_add_tcase(suite, times_case);
 	suite_add_tcase(suite, units);
 	suite_add_tcase(suite, tariff);
 	suite_add_tcase(suite, price);

@@ -990,6 +990,12 @@ START_TEST(a_cut_off_file_is_found)
 
 		int result = open_and_verify(b);
 
+		if (result == 0) { /* only a free page at the file's end was cut off */
+			ck_assert_uint_ge(length, size - 2 * 1024);
+			assert_holds(b, h, 30);
+			bench_close(b);
+			continue;
+		}
 		ck_assert_msg(result == -EBADMSG, "%zu bytes: %d: %s", length, result, b->error.text);
 		assert_says(b);
 		bench_close(b);

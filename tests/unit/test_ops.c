@@ -33,7 +33,12 @@ static struct {
 	size_t sent;
 } box;
 
-static const struct fee_tariff flat = {"flat", 1, "CNY", 1000000, 0, 0, 1, FEE_ROUND_HALF_UP};
+static const struct fee_tariff flat = {.id = "flat",
+				      .version = 1,
+				      .currency = "CNY",
+				      .energy_price_micros = 1000000,
+				      .quantum_micros = 1,
+				      .rounding = FEE_ROUND_HALF_UP};
 
 /* --- the box's side --- */
 
@@ -127,8 +132,12 @@ static void ended(int outlet, const char *order, enum end_reason reason, int64_t
 	r.u.ended.start_mwh = o->session.start_mwh;
 	if (r.has_register)
 		r.u.ended.energy_mwh = o->session_mwh + register_mwh - o->register_mwh;
+	struct fee_energy used = o->session.used;
+	if (r.has_register)
+		used.mwh[o->session.rate] += register_mwh - o->register_mwh;
+	r.u.ended.by_rate = session_by_rate(&o->session.grant, &used);
 	if (!end_reason_is_ours(reason))
-		r.u.ended.amount_micros = session_cost_micros(&o->session.grant, r.u.ended.energy_mwh);
+		r.u.ended.amount_micros = session_cost_micros(&o->session.grant, &used);
 	r.u.ended.settled = true;
 	write_record(r);
 }

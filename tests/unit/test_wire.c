@@ -487,7 +487,7 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_PROGRESS, "\"energy_mwh\":4000000", "\"energy_mwh\":1000000000000001", "energy_mwh"},
 	{DOCUMENT_PROGRESS, "\"outlet\":1", "\"outlet\":17", "outlet"},
 	{DOCUMENT_PROGRESS, "\"missing\":0", "\"missing\":-1", "missing"},
-	{DOCUMENT_PROGRESS, "\"missing\":0", "\"missing\":512", "missing"}, /* a bit that no word has */
+	{DOCUMENT_PROGRESS, "\"missing\":0", "\"missing\":1024", "missing"}, /* a bit that no word has */
 	{DOCUMENT_PROGRESS, "\"reading_age_ms\":300", "\"reading_age_ms\":-2", "reading_age_ms"},
 	{DOCUMENT_PROGRESS, "\"remaining_ms\":-1", "\"remaining_ms\":-2", "remaining_ms"},
 	{DOCUMENT_PROGRESS, "\"cost_micros\":800000", "\"cost_micros\":-1", "cost_micros"},

@@ -94,9 +94,12 @@ static int release(struct ops *ops, const char *prefix, const struct ops_order *
 static int64_t price(const struct ops_order *order, const struct receipt *receipt)
 {
 	struct fee_bill bill;
+	struct fee_energy energy = receipt->by_rate;
 	if (end_reason_is_ours(receipt->reason))
 		return 0;
-	return fee_price(&order->grant.tariff, receipt->energy_mwh, &bill) ? bill.total_micros : FEE_MONEY_MAX_MICROS;
+	if (!fee_by_time(&order->grant.tariff))
+		energy.mwh[0] = receipt->energy_mwh;
+	return fee_price(&order->grant.tariff, &energy, &bill) ? bill.total_micros : FEE_MONEY_MAX_MICROS;
 }
 
 int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *receipt, struct ops_error *error)

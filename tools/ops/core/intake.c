@@ -112,8 +112,9 @@ static struct receipt receipt_so_far(const struct outlet_image *o)
 		.energy_mwh = o->session_mwh,
 		.energised_ms = s->energised_ms,
 	};
+	receipt.by_rate = session_by_rate(&s->grant, &s->used);
 	if (!end_reason_is_ours(receipt.reason))
-		receipt.amount_micros = session_cost_micros(&s->grant, o->session_mwh);
+		receipt.amount_micros = session_cost_micros(&s->grant, &s->used);
 	return receipt;
 }
 

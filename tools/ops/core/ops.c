@@ -398,9 +398,11 @@ int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
 static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 {
 	return strcmp(a->id, b->id) == 0 && a->version == b->version && strcmp(a->currency, b->currency) == 0 &&
-	       a->energy_price_micros == b->energy_price_micros && a->service_price_micros == b->service_price_micros &&
-	       a->start_fee_micros == b->start_fee_micros && a->quantum_micros == b->quantum_micros &&
-	       a->rounding == b->rounding;
+	       a->energy_price_micros == b->energy_price_micros && a->rate_count == b->rate_count &&
+	       memcmp(a->rates, b->rates, sizeof a->rates) == 0 && a->period_count == b->period_count &&
+	       memcmp(a->periods, b->periods, sizeof a->periods) == 0 && a->utc_offset_min == b->utc_offset_min &&
+	       a->service_price_micros == b->service_price_micros && a->start_fee_micros == b->start_fee_micros &&
+	       a->quantum_micros == b->quantum_micros && a->rounding == b->rounding;
 }
 
 static bool same_order(const struct ops_order *a, const struct ops_order *b)
@@ -562,11 +564,6 @@ struct usage {
 	bool remote;
 };
 
-static int64_t cost_of(const struct ops_order *order)
-{
-	return session_cost_micros(&order->grant, order->priced_mwh);
-}
-
 /* `latest` stands for its stored self. */
 static int read_usage(struct ops *ops, const struct ops_order *latest, struct usage *usage, struct ops_error *error)
 {
@@ -576,7 +573,8 @@ static int read_usage(struct ops *ops, const struct ops_order *latest, struct us
 	while ((found = store_next_open_order(
 			ops->store, latest->box, latest->grant.account, o.grant.order, &o, error)) > 0 &&
 	       strcmp(o.grant.account, latest->grant.account) == 0) {
-		int64_t cost = cost_of(strcmp(o.grant.order, latest->grant.order) == 0 ? latest : &o);
+		int64_t cost =
+			strcmp(o.grant.order, latest->grant.order) == 0 ? latest->priced_micros : o.priced_micros;
 		if (__builtin_add_overflow(usage->cost_micros, cost, &usage->cost_micros))
 			usage->cost_micros = INT64_MAX;
 		if (o.grant.credit_micros > usage->lease_micros)
@@ -641,6 +639,18 @@ static int take_progress(struct ops *ops, struct ops_order *order, int64_t now_m
 	return ops_finish(ops, result, error);
 }
 
+/* Telemetry may overtake itself; the energy of a session never falls. */
+static void price_progress(struct ops_order *order, const struct progress *progress)
+{
+	struct fee_energy energy = progress->by_rate;
+	if (!fee_by_time(&order->grant.tariff))
+		energy = (struct fee_energy){{progress->energy_mwh}};
+	if (progress->energy_mwh <= order->priced_mwh || fee_energy_total(&energy) != progress->energy_mwh)
+		return;
+	order->priced_mwh = progress->energy_mwh;
+	order->priced_micros = session_cost_micros(&order->grant, &energy);
+}
+
 int ops_progress(struct ops *ops, const char *box, const struct progress *progress, int64_t now_ms,
 		 struct ops_error *error)
 {
@@ -652,6 +662,10 @@ int ops_progress(struct ops *ops, const char *box, const struct progress *progre
 	if (progress->outlet < 0 || progress->outlet >= OUTLETS_MAX || progress->energy_mwh < 0 ||
 	    progress->energy_mwh > FEE_ENERGY_MAX_MWH)
 		return ops_fail(error, -EINVAL, "outlet must be 0 to 15, energy_mwh 0 to 10^15");
+	for (size_t i = 0; i < FEE_RATES_MAX; i++) {
+		if (progress->by_rate.mwh[i] < 0 || progress->by_rate.mwh[i] > FEE_ENERGY_MAX_MWH)
+			return ops_fail(error, -EINVAL, "rates_mwh must be 0 to 10^15");
+	}
 	if (!word_is_printable(progress->order, sizeof progress->order))
 		return progress->order[0] == '\0' ? 0 : ops_fail(error, -EINVAL, "order is not printable");
 	int found = store_get_order(ops->store, progress->order, &order, error);
@@ -659,9 +673,7 @@ int ops_progress(struct ops *ops, const char *box, const struct progress *progre
 		return found;
 	if (!ops_order_is_open(&order) || strcmp(order.box, box) != 0 || order.outlet != progress->outlet)
 		return 0;
-	/* Telemetry may overtake itself; the energy of a session never falls. */
-	if (progress->energy_mwh > order.priced_mwh)
-		order.priced_mwh = progress->energy_mwh;
+	price_progress(&order, progress);
 	return take_progress(ops, &order, now_ms, error);
 }
 

@@ -112,7 +112,8 @@ struct ops_order {
 	bool price_differs; /* box and server disagree: an alarm */
 	bool ledger_lost; /* closed because the box came back with a new ledger */
 	/* remote mode */
-	int64_t priced_mwh; /* energy of the last progress */
+	int64_t priced_mwh; /* energy of the last progress, ... */
+	int64_t priced_micros; /* ... and what we say that it costs */
 	bool power_off_sent;
 };
 

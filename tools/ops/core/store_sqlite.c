@@ -3,6 +3,7 @@
  *
  * Room: src/model, src/wire, sqlite3. */
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,11 +425,41 @@ static bool read_grant(sqlite3_stmt *r, struct grant *g)
 	       wire_read_tariff(tariff, strlen(tariff), &g->tariff, &wire);
 }
 
+/* A receipt's energy by rate is kept as "1,2,3", without the zeros at its end. */
+#define RATES_TEXT_SIZE (FEE_RATES_MAX * 18)
+
+static void write_rates(const struct fee_energy *energy, char text[RATES_TEXT_SIZE])
+{
+	size_t count = FEE_RATES_MAX;
+	size_t used = 0;
+	while (count > 0 && energy->mwh[count - 1] == 0)
+		count--;
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		used += (size_t)snprintf(
+			text + used, RATES_TEXT_SIZE - used, "%s%" PRId64, i > 0 ? "," : "", energy->mwh[i]);
+}
+
+static bool read_rates(sqlite3_stmt *r, int column, struct fee_energy *energy)
+{
+	const char *text = (const char *)sqlite3_column_text(r, column);
+	for (size_t i = 0; text != NULL && *text != '\0'; i++) {
+		char *end;
+		if (i == FEE_RATES_MAX)
+			return false;
+		energy->mwh[i] = strtoll(text, &end, 10);
+		if (end == text || (*end != ',' && *end != '\0') || energy->mwh[i] < 0)
+			return false;
+		text = *end == ',' ? end + 1 : end;
+	}
+	return text != NULL;
+}
+
 static int read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error *error)
 {
 	struct ops_order o = {.outlet = sqlite3_column_int(r, 2)};
 	bool known = read_grant(r, &o.grant) && read_word(r, 12, &order_state_words, &o.state) &&
-		     read_word(r, 15, &end_reason_words, &o.receipt.reason);
+		     read_word(r, 15, &end_reason_words, &o.receipt.reason) && read_rates(r, 29, &o.receipt.by_rate);
 	copy_text(r, 1, o.box, sizeof o.box);
 	o.held_micros = sqlite3_column_int64(r, 13);
 	o.started = sqlite3_column_int(r, 14) != 0;
@@ -444,6 +475,7 @@ static int read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error
 	o.ledger_lost = sqlite3_column_int(r, 25) != 0;
 	o.priced_mwh = sqlite3_column_int64(r, 26);
 	o.power_off_sent = sqlite3_column_int(r, 27) != 0;
+	o.priced_micros = sqlite3_column_int64(r, 28);
 	sqlite3_reset(r);
 	*order = o;
 	return known ? 1 : damaged(error, "orders");
@@ -491,6 +523,8 @@ int store_add_order(struct store *s, const struct ops_order *o, struct ops_error
 
 int store_put_order(struct store *s, const struct ops_order *o, struct ops_error *error)
 {
+	char rates[RATES_TEXT_SIZE];
+	write_rates(&o->receipt.by_rate, rates);
 	return run(s,
 		   PUT_ORDER,
 		   VALUES(TEXT(o->grant.order),
@@ -509,7 +543,9 @@ int store_put_order(struct store *s, const struct ops_order *o, struct ops_error
 			  NUMBER(o->price_differs),
 			  NUMBER(o->ledger_lost),
 			  NUMBER(o->priced_mwh),
-			  NUMBER(o->power_off_sent)),
+			  NUMBER(o->power_off_sent),
+			  NUMBER(o->priced_micros),
+			  TEXT(rates)),
 		   error);
 }
 

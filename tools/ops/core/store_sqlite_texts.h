@@ -37,7 +37,8 @@ static const char schema[] =
 	" settled INTEGER NOT NULL DEFAULT 0, billed_micros INTEGER NOT NULL DEFAULT 0,"
 	" captured_micros INTEGER NOT NULL DEFAULT 0, written_off_micros INTEGER NOT NULL DEFAULT 0,"
 	" price_differs INTEGER NOT NULL DEFAULT 0, ledger_lost INTEGER NOT NULL DEFAULT 0,"
-	" priced_mwh INTEGER NOT NULL DEFAULT 0, power_off_sent INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+	" priced_mwh INTEGER NOT NULL DEFAULT 0, priced_micros INTEGER NOT NULL DEFAULT 0,"
+	" rates_mwh TEXT NOT NULL DEFAULT '', power_off_sent INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX open_order ON orders(box, account, number) WHERE state IN ('sent', 'open');"
 	"CREATE TABLE command(box TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
 	" order_number TEXT NOT NULL, account TEXT NOT NULL, micros INTEGER NOT NULL, body TEXT NOT NULL, result TEXT,"
@@ -87,7 +88,7 @@ enum statement {
 #define ORDER_COLUMNS                                                                                                  \
 	"number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms, limit_mwh, limit_micros, "      \
 	"limit_ms, state, held_micros, started, reason, start_mwh, energy_mwh, amount_micros, energised_ms, settled, " \
-	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, power_off_sent"
+	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, power_off_sent, priced_micros, rates_mwh"
 #define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -117,7 +118,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[PUT_ORDER] = "UPDATE orders SET state = ?2, held_micros = ?3, started = ?4, reason = ?5, start_mwh = ?6,"
 		      " energy_mwh = ?7, amount_micros = ?8, energised_ms = ?9, settled = ?10, billed_micros = ?11,"
 		      " captured_micros = ?12, written_off_micros = ?13, price_differs = ?14, ledger_lost = ?15,"
-		      " priced_mwh = ?16, power_off_sent = ?17 WHERE number = ?1",
+		      " priced_mwh = ?16, power_off_sent = ?17, priced_micros = ?18, rates_mwh = ?19 WHERE number = ?1",
 	[NEXT_OPEN_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state IN ('sent', 'open') AND box = ?1"
 			    " AND (account, number) > (?2, ?3) ORDER BY account, number LIMIT 1",
 	[ADD_COMMAND] = "INSERT INTO command(box, seq, id, type, order_number, account, micros, body)"
