@@ -13,6 +13,11 @@
  *   status   -> the box as it is:
  *               "box","version","config" and "state_dir" (paths),"uptime_ms","mono_ms","time":{"wall":RFC3339,"quality":WORD},
  *               "ledger":{"state":"open"|"failing"|"unavailable","error":TEXT,"id","last_seq","durable_seq","accepted_seq"},
+ *               "server":{"url","state":"starting"|"connected"|"failing","reason":WORD ("none" unless failing),"detail":TEXT,
+ *                 "stream":BOOL (commands can come),"heard_ms_ago":N|null (never),"accepted_seq","waiting" (records that the
+ *                 server has not accepted)} (absent on a box without a server); the reasons: no_token, no_command_key,
+ *                 ledger, no_memory, unreachable, timed_out, tls, broken, captive_portal, refused, server_error, too_long,
+ *                 unreadable, not_accepted, silent, closed,
  *               "metering_door":"closed"|"open"|"unknown"|"not fitted","local_sessions":BOOL,
  *               "outlets":[{"outlet":1.., "progress":{as on the uplink}, "fault":WORD, "out_of_service":BOOL,
  *                 "reserved_for":TEXT, "session":{"order","account","kind","phase"} (absent outside of one),

@@ -400,6 +400,7 @@ static int load(struct config_loader *loader)
 	word_copy(loader->config.path, sizeof(loader->config.path), doc->path);
 	box_config_defaults(&loader->config.box);
 	read_box(loader);
+	config_read_server(loader);
 	read_buses(loader);
 	if (doc->result == 0)
 		read_meters(loader);

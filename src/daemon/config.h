@@ -28,6 +28,15 @@ struct config_meter {
 	unsigned index; /* in that bus */
 };
 
+/* The operations server. */
+struct config_server {
+	char url[CONFIG_PATH_SIZE]; /* without a slash at its end; empty: the box has no server */
+	bool secure; /* https */
+	char token_file[CONFIG_PATH_SIZE];
+	char ca_file[CONFIG_PATH_SIZE]; /* empty with http only */
+	char command_key_file[CONFIG_PATH_SIZE]; /* empty with insecure_commands only */
+};
+
 struct config {
 	char path[CONFIG_PATH_SIZE]; /* where it was read */
 	char state_dir[CONFIG_PATH_SIZE];
@@ -36,6 +45,7 @@ struct config {
 	enum log_level log_level;
 	bool local_sessions; /* a box without a server: technicians may authorize and grant credit */
 	bool trust_system_clock; /* it is kept right by something that the kernel does not know of */
+	struct config_server server; /* its times are in box.uplink, which is disabled without one */
 	struct box_config box; /* the heart's, complete with reading_age_ms of the slowest bus */
 	struct pins_config pins;
 	unsigned bus_count;

@@ -51,6 +51,19 @@ static const struct config_key limits_keys[] = {
 	{NULL, false, NULL},
 };
 
+static const struct config_key server_keys[] = {
+	{"url", true, "the operations server, like https://ops.example.org"},
+	{"token_file", true, "the file with this box's own token"},
+	{"ca_file", false, NULL},
+	{"command_key_file", false, NULL},
+	{"heartbeat_s", false, NULL},
+	{"backoff_min_ms", false, NULL},
+	{"backoff_max_ms", false, NULL},
+	{"post_timeout_ms", false, NULL},
+	{"progress_ms", false, NULL},
+	{NULL, false, NULL},
+};
+
 static const struct config_key bus_keys[] = {
 	{"device", true, "the serial port, best as a path in /dev/serial/by-id"},
 	{"echo", false, NULL},
@@ -89,6 +102,7 @@ static const struct config_key outlet_keys[] = {
 #define FITS(keys) _Static_assert(sizeof(keys) / sizeof((keys)[0]) - 1 <= CONFIG_KEYS_MAX, "a section's table has room")
 FITS(box_keys);
 FITS(limits_keys);
+FITS(server_keys);
 FITS(bus_keys);
 FITS(meter_keys);
 FITS(outlet_keys);
@@ -104,6 +118,7 @@ static const struct {
 } kinds[SECTION_KIND_COUNT] = {
 	[SECTION_BOX] = {"box", "[box]", box_keys, true, true, 1, 1},
 	[SECTION_LIMITS] = {"limits", "[limits]", limits_keys, false, true, 1, 1},
+	[SECTION_SERVER] = {"server", "[server]", server_keys, false, true, 1, 1},
 	[SECTION_BUS] = {"bus", "[bus NAME]", bus_keys, true, false, CONFIG_BUSES_MAX, BUS_NAME_SIZE},
 	[SECTION_METER] = {"meter", "[meter NAME]", meter_keys, true, false, OUTLETS_MAX, METER_NAME_SIZE},
 	[SECTION_OUTLET] = {"outlet", "[outlet N]", outlet_keys, true, false, OUTLETS_MAX, 3},
@@ -221,7 +236,10 @@ static int fail_section(struct config_document *doc, const char *name, const cha
 	if (nearest)
 		return fail_line(doc, name, NULL, "unknown section; did you mean %s?", nearest);
 	return fail_line(
-		doc, name, NULL, "unknown section; known are [box], [limits], [bus NAME], [meter NAME] and [outlet N]");
+		doc,
+		name,
+		NULL,
+		"unknown section; known are [box], [limits], [server], [bus NAME], [meter NAME] and [outlet N]");
 }
 
 /* ---- sections ---- */
@@ -466,7 +484,8 @@ static int check_required(struct config_document *doc)
 			continue;
 		if (kinds[kind].required)
 			return fail_line(doc, kinds[kind].word, NULL, "the section %s is missing", kinds[kind].form);
-		add_section(doc, kinds[kind].word);
+		if (kind != SECTION_SERVER) /* there as a whole, or not */
+			add_section(doc, kinds[kind].word);
 	}
 	for (unsigned i = 0; i < doc->section_count; i++) {
 		const struct config_section *section = &doc->sections[i];

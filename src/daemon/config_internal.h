@@ -11,7 +11,7 @@
 
 #define CONFIG_KEYS_MAX 24 /* of one kind of section */
 #define CONFIG_SECTION_NAME_SIZE 50 /* inih cuts a longer one without a word */
-#define CONFIG_SECTIONS_MAX (2 + CONFIG_BUSES_MAX + 2 * OUTLETS_MAX)
+#define CONFIG_SECTIONS_MAX (3 + CONFIG_BUSES_MAX + 2 * OUTLETS_MAX)
 
 #define CONFIG_SOCKET_CHIP "socket" /* in a pin_spec: fitted, on a simulated box */
 #define CONFIG_SOCKET_LINE "-"
@@ -19,6 +19,7 @@
 enum config_kind {
 	SECTION_BOX,
 	SECTION_LIMITS,
+	SECTION_SERVER,
 	SECTION_BUS,
 	SECTION_METER,
 	SECTION_OUTLET,
@@ -40,7 +41,7 @@ struct config_section {
 	enum config_kind kind;
 	int line;
 	char name[CONFIG_SECTION_NAME_SIZE]; /* "bus NAME" */
-	const char *argument; /* within name: "NAME"; empty for box and limits */
+	const char *argument; /* within name: "NAME"; empty for those that come once */
 	struct config_entry entries[CONFIG_KEYS_MAX]; /* in the order of config_keys() */
 };
 
@@ -68,6 +69,9 @@ struct config_number {
 /* The times of [limits], in struct box_config; ends with a NULL key. */
 extern const struct config_number config_limits[];
 
+/* The times of [server] in milliseconds, in struct uplink_config; ends with a NULL key. */
+extern const struct config_number config_server_times[];
+
 /* ---- config_document.c ---- */
 
 /* Reads the file's text and splits it into sections. The document is zeroed but for path and error. Returns its result. */
@@ -79,7 +83,8 @@ void config_document_free(struct config_document *doc);
 /* The keys of a kind of section; ends with a NULL name. */
 const struct config_key *config_keys(enum config_kind kind);
 
-/* The one section of a kind that comes once. Never NULL after config_document_read() has returned 0. */
+/* The one section of a kind that comes once. Never NULL after config_document_read() has returned 0, but for [server],
+ * which only config_next() may ask for. */
 struct config_section *config_only(struct config_document *doc, enum config_kind kind);
 
 /* The next section of a kind after a given one (NULL: the first), or NULL. */
@@ -126,6 +131,13 @@ void config_pin(struct config_document *doc, const struct config_section *sectio
 /* A clock's distance from UTC: +08:00. */
 void config_utc_offset(struct config_document *doc, const struct config_section *section, const char *key,
 		       int *minutes);
+
+/* ---- config_server.c ---- */
+
+struct config_loader;
+
+/* Reads [server], if it is there. After [box]. */
+void config_read_server(struct config_loader *loader);
 
 /* ---- config_check.c ---- */
 

@@ -85,6 +85,11 @@ static int64_t limit(const struct config *config, const struct config_number *nu
 	return *(const int64_t *)((const char *)&config->box + number->offset);
 }
 
+static int64_t server_time(const struct config *config, const struct config_number *number)
+{
+	return *(const int64_t *)((const char *)&config->box.uplink + number->offset);
+}
+
 /* ---- for people ---- */
 
 static void print_lock(FILE *out, const char *name, int64_t pulse_ms, int64_t rest_ms)
@@ -122,6 +127,25 @@ static void print_box(FILE *out, const struct config *c)
 	fprintf(out, "\nlimits\n");
 	for (const struct config_number *n = config_limits; n->key; n++)
 		fprintf(out, "  %s %" PRId64 "\n", n->key, limit(c, n));
+}
+
+static void print_server(FILE *out, const struct config *c)
+{
+	const struct config_server *s = &c->server;
+	if (s->url[0] == '\0') {
+		fprintf(out, "\nno server: records stay on this box\n");
+		return;
+	}
+	fprintf(out, "\nserver %s\n  token in %s\n", s->url, s->token_file);
+	if (s->secure)
+		fprintf(out, "  trusted by the CA in %s alone\n", s->ca_file);
+	else
+		fprintf(out, "  without TLS, on this machine only\n");
+	if (s->command_key_file[0] != '\0')
+		fprintf(out, "  commands are signed by the key in %s\n", s->command_key_file);
+	fprintf(out, "  heartbeat_s %" PRId64 "\n", c->box.uplink.heartbeat_ms / 1000);
+	for (const struct config_number *n = config_server_times; n->key; n++)
+		fprintf(out, "  %s %" PRId64 "\n", n->key, server_time(c, n));
 }
 
 static void print_bus(FILE *out, const struct config *c, unsigned index)
@@ -183,6 +207,7 @@ static void print_outlet(FILE *out, const struct config *c, unsigned index)
 static bool print_text(FILE *out, const struct config *config)
 {
 	print_box(out, config);
+	print_server(out, config);
 	for (unsigned i = 0; i < config->bus_count; i++)
 		print_bus(out, config, i);
 	for (unsigned i = 0; i < config->box.outlet_count; i++)
@@ -278,6 +303,25 @@ static void add_box(struct tree *tree, cJSON *root, const struct config *c)
 	add_number(tree, root, "reading_age_ms", c->box.reading_age_ms);
 }
 
+/* null for a box without a server. */
+static void add_server(struct tree *tree, cJSON *root, const struct config *c)
+{
+	if (c->server.url[0] == '\0') {
+		tree->failed |= !cJSON_AddNullToObject(root, "server");
+		return;
+	}
+	cJSON *server = add_object(tree, root, "server");
+	add_text(tree, server, "url", c->server.url);
+	add_text(tree, server, "token_file", c->server.token_file);
+	if (c->server.ca_file[0] != '\0')
+		add_text(tree, server, "ca_file", c->server.ca_file);
+	if (c->server.command_key_file[0] != '\0')
+		add_text(tree, server, "command_key_file", c->server.command_key_file);
+	add_number(tree, server, "heartbeat_ms", c->box.uplink.heartbeat_ms);
+	for (const struct config_number *n = config_server_times; n->key; n++)
+		add_number(tree, server, n->key, server_time(c, n));
+}
+
 static void add_bus(struct tree *tree, cJSON *buses, const struct bus_config *bus)
 {
 	cJSON *object = add_item(tree, buses);
@@ -333,6 +377,7 @@ static bool print_json(FILE *out, const struct config *config)
 	bool printed = false;
 	char *text = NULL;
 	add_box(&tree, root, config);
+	add_server(&tree, root, config);
 	cJSON *buses = add_array(&tree, root, "buses");
 	for (unsigned i = 0; i < config->bus_count; i++)
 		add_bus(&tree, buses, &config->buses[i]);

@@ -47,6 +47,19 @@ static const char *box_differs(const struct config *a, const struct config *b)
 		     differs("metering_lock_rest_ms", a->box.metering_lock_rest_ms != b->box.metering_lock_rest_ms));
 }
 
+static const char *server_differs(const struct config *a, const struct config *b)
+{
+	const char *times_a = (const char *)&a->box.uplink, *times_b = (const char *)&b->box.uplink;
+	const char *key = text_differs("url", a->server.url, b->server.url);
+	key = first(key, text_differs("token_file", a->server.token_file, b->server.token_file));
+	key = first(key, text_differs("ca_file", a->server.ca_file, b->server.ca_file));
+	key = first(key, text_differs("command_key_file", a->server.command_key_file, b->server.command_key_file));
+	key = first(key, differs("heartbeat_s", a->box.uplink.heartbeat_ms != b->box.uplink.heartbeat_ms));
+	for (const struct config_number *n = config_server_times; n->key && !key; n++)
+		key = differs(n->key, memcmp(times_a + n->offset, times_b + n->offset, sizeof(int64_t)) != 0);
+	return key;
+}
+
 static const char *bus_differs(const struct bus_config *a, const struct bus_config *b)
 {
 	const char *key = text_differs("device", a->device, b->device);
@@ -133,6 +146,11 @@ const char *config_needs_restart(const struct config *running, const struct conf
 	/* The inputs settle by what they began with. */
 	if (running->box.input_settle_ms != wanted->box.input_settle_ms)
 		return "[limits] input_settle_ms";
+	key = server_differs(running, wanted);
+	if (key) {
+		snprintf(place, sizeof(place), "[server] %s", key);
+		return place;
+	}
 	if (section)
 		return section;
 	for (unsigned i = 0; i < running->bus_count && !key; i++) {

@@ -399,7 +399,7 @@ static void call_ledger(struct client *c, const cJSON *request)
 		return;
 	}
 	c->ticket = ++s->tickets;
-	if (!ledger_thread_ask(s->d->ledger, c->ticket, (uint64_t)from, (size_t)max)) {
+	if (!ledger_thread_ask(s->d->ledger, LEDGER_FOR_CONTROL, c->ticket, (uint64_t)from, (size_t)max)) {
 		refuse(c, s->d->box == NULL ? "not_ready" : "too_many", "the ledger cannot be read now: try again");
 		return;
 	}
@@ -590,22 +590,22 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 
 void control_server_on_ledger(struct control_server *s)
 {
-	struct ledger_page *page;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (s->clients[i].server == NULL)
 			continue;
 		answer_when_durable(&s->clients[i]);
 		serve(&s->clients[i]);
 	}
-	while ((page = ledger_thread_page(s->d->ledger)) != NULL) {
-		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-			struct client *c = &s->clients[i];
-			if (c->server != NULL && c->waiting == WAITING_PAGE && c->ticket == page->ticket) {
-				answer_page(c, page);
-				serve(c);
-			}
+}
+
+void control_server_on_page(struct control_server *s, const struct ledger_page *page)
+{
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct client *c = &s->clients[i];
+		if (c->server != NULL && c->waiting == WAITING_PAGE && c->ticket == page->ticket) {
+			answer_page(c, page);
+			serve(c);
 		}
-		ledger_page_free(page);
 	}
 }
 

@@ -16,4 +16,7 @@ void control_server_stop(struct control_server *server);
 /* The ledger has news: answers that waited for the disk go out. */
 void control_server_on_ledger(struct control_server *server);
 
+/* The answer to some client's question for records; it stays the caller's. */
+void control_server_on_page(struct control_server *server, const struct ledger_page *page);
+
 #endif

@@ -13,8 +13,10 @@
 
 #include "control_server.h"
 #include "power_boot.h"
+#include "uplink_shell.h"
 
 #define SHUT_DOWN_MS INT64_C(5000) /* how long a disk may take to note the pauses */
+#define REQUESTS_MAX 4 /* of the heart to the link behind one event; the rest has its turn behind the next */
 #define PREFER_MS INT64_C(60000) /* an outlet this near to the end of its credit is read every other turn */
 #define TIMER_ACCURACY_US 1000
 #define US_PER_MS UINT64_C(1000)
@@ -170,20 +172,32 @@ static void prefer(struct daemon *d)
 	}
 }
 
-static void after(struct daemon *d)
-{
-	d->changes++;
-	if (d->box != NULL)
-		prefer(d);
-	arm(d);
-}
-
-/* --- events --- */
-
 static bool heart_beats(const struct daemon *d)
 {
 	return d->box != NULL && !d->stopping;
 }
+
+static void pump_uplink(struct daemon *d)
+{
+	struct uplink_request request;
+	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
+		if (!box_uplink_next(d->box, &request, wall_clock_now(&d->clock)))
+			return;
+		uplink_shell_do(d->uplink, &request);
+	}
+}
+
+void daemon_after(struct daemon *d)
+{
+	d->changes++;
+	if (d->box != NULL)
+		prefer(d);
+	if (heart_beats(d) && d->uplink != NULL)
+		pump_uplink(d);
+	arm(d);
+}
+
+/* --- events --- */
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -192,7 +206,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (heart_beats(d))
 		box_on_deadline(d->box, wall_clock_now(&d->clock));
-	after(d);
+	daemon_after(d);
 	return 0;
 }
 
@@ -226,7 +240,7 @@ static int on_pins(sd_event_source *source, int fd, uint32_t events, void *userd
 	(void)fd;
 	(void)events;
 	int result = take_inputs(d);
-	after(d);
+	daemon_after(d);
 	if (result == 0)
 		return 0;
 	sd_event_source_set_enabled(source, SD_EVENT_OFF);
@@ -301,7 +315,7 @@ static int on_bus(sd_event_source *source, int fd, uint32_t events, void *userda
 	(void)events;
 	while (bus_next(b->bus, &m))
 		take_message(b->daemon, b, &m);
-	after(b->daemon);
+	daemon_after(b->daemon);
 	return 0;
 }
 
@@ -362,6 +376,18 @@ static void take_news(struct daemon *d)
 		box_on_durable(d->box, d->news.durable_seq, wall_clock_now(&d->clock));
 }
 
+static void take_pages(struct daemon *d)
+{
+	struct ledger_page *page;
+	while ((page = ledger_thread_page(d->ledger)) != NULL) {
+		if (page->asker == LEDGER_FOR_CONTROL && d->control != NULL)
+			control_server_on_page(d->control, page);
+		if (page->asker == LEDGER_FOR_UPLINK && d->uplink != NULL)
+			uplink_shell_on_page(d->uplink, page);
+		ledger_page_free(page);
+	}
+}
+
 static bool all_is_durable(const struct daemon *d)
 {
 	return d->box == NULL || d->news.durable_seq >= box_image(d->box)->seq;
@@ -376,9 +402,10 @@ static int on_ledger(sd_event_source *source, int fd, uint32_t events, void *use
 	take_news(d);
 	if (d->control != NULL)
 		control_server_on_ledger(d->control);
+	take_pages(d);
 	if (d->stopping && all_is_durable(d))
 		return sd_event_exit(d->event, EXIT_SUCCESS);
-	after(d);
+	daemon_after(d);
 	return 0;
 }
 
@@ -394,8 +421,22 @@ bool daemon_command(struct daemon *d, const struct command *command, struct daem
 	box_on_command(d->box, command, &origin, wall_clock_now(&d->clock));
 	*result = d->result;
 	d->result.id[0] = '\0';
-	after(d);
+	daemon_after(d);
 	return result->found;
+}
+
+/* --- the link --- */
+
+void daemon_uplink_event(struct daemon *d, const struct uplink_event *event)
+{
+	if (heart_beats(d))
+		box_on_uplink(d->box, event, wall_clock_now(&d->clock));
+}
+
+void daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin)
+{
+	if (heart_beats(d))
+		box_on_command(d->box, command, origin, wall_clock_now(&d->clock));
 }
 
 /* --- signals --- */
@@ -422,6 +463,8 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 	sd_notify(0, "STOPPING=1");
 	control_server_stop(d->control); /* ends the service sessions of its terminals */
 	d->control = NULL;
+	uplink_shell_stop(d->uplink); /* what is durable then is sent by the next process */
+	d->uplink = NULL;
 	if (d->box != NULL)
 		box_shut_down(d->box, wall_clock_now(&d->clock));
 	d->stopping = true;
@@ -458,6 +501,8 @@ static void reload(struct daemon *d)
 	d->clock.trust_system = wanted.trust_system_clock;
 	d->clock.checked_ms = INT64_MIN;
 	log_set_level(wanted.log_level);
+	if (d->uplink != NULL)
+		uplink_shell_reload(d->uplink);
 	if (difference == NULL && heart_beats(d))
 		box_reconfigure(d->box, &wanted.box, wall_clock_now(&d->clock));
 	log_line(LOG_LEVEL_INFO, "reloaded", "file=%s", log_text(d->config.path).text);
@@ -471,7 +516,7 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, (uint64_t)monotonic_now_ms() * US_PER_MS);
 	reload(d);
 	sd_notify(0, "READY=1");
-	after(d);
+	daemon_after(d);
 	return 0;
 }
 
@@ -555,11 +600,18 @@ static int start_ledger(struct daemon *d)
 	return result < 0 ? fail("ledger", result) : 0;
 }
 
+/* A box without a server has no link. */
+static int start_uplink(struct daemon *d)
+{
+	return d->config.server.url[0] == '\0' ? 0 : uplink_shell_start(d, &d->uplink);
+}
+
 /* In reverse, but for the pins. */
 static void take_down(struct daemon *d)
 {
 	control_server_stop(d->control);
 	pins_close(d->pins); /* before anything that may wait: nobody decides any more, so every breaker opens */
+	uplink_shell_stop(d->uplink);
 	ledger_thread_stop(d->ledger);
 	for (unsigned i = 0; i < d->config.bus_count; i++)
 		bus_stop(d->buses[i].bus);
@@ -583,7 +635,7 @@ int daemon_run(const struct config *config)
 	int code = EXIT_FAILURE;
 	/* The socket before the ledger's thread: the umask of its making is the whole process's. */
 	if (start_loop(d) == 0 && start_pins(d) == 0 && start_buses(d) == 0 &&
-	    control_server_start(d, &d->control) == 0 && start_ledger(d) == 0) {
+	    control_server_start(d, &d->control) == 0 && start_ledger(d) == 0 && start_uplink(d) == 0) {
 		log_line(LOG_LEVEL_INFO,
 			 "started",
 			 "box=%s version=%s outlets=%u",

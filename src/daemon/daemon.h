@@ -12,6 +12,7 @@
 #include "wall_clock.h"
 
 struct control_server;
+struct uplink_shell;
 
 /* What is known of an outlet's meter beside what the heart knows. */
 struct daemon_meter {
@@ -57,6 +58,7 @@ struct daemon {
 	struct box *box; /* NULL until the ledger is open */
 	struct daemon_result result;
 	struct control_server *control;
+	struct uplink_shell *uplink; /* NULL without a server */
 	bool stopping; /* only the disk is waited for */
 	uint64_t changes; /* counts what may have changed for a watcher */
 };
@@ -66,6 +68,14 @@ int daemon_run(const struct config *config);
 
 /* Asks the heart. False when its ledger has no room for the result now, or no heart beats yet: nothing happened. */
 bool daemon_command(struct daemon *d, const struct command *command, struct daemon_result *result);
+
+/* For the uplink's shell: tells the heart what happened on the link, or that the server commands something. What follows
+ * from it waits for daemon_after(), so these may be called where libcurl does not like to be called back. */
+void daemon_uplink_event(struct daemon *d, const struct uplink_event *event);
+void daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin);
+
+/* Ends every event: lets the link do what the heart now wants, and sets the heart's clock. */
+void daemon_after(struct daemon *d);
 
 /* The status line of the control protocol, "ok" included, without a newline; the caller frees it. NULL: out of memory. */
 char *daemon_status(struct daemon *d);

@@ -23,9 +23,9 @@
 #define LAST_TRIES 3 /* of a commit while the process ends */
 
 struct question {
-	uint64_t ticket;
 	uint64_t from;
 	size_t max;
+	struct ledger_page *page; /* its answer, allocated with it: a question that was taken is answered */
 };
 
 struct ledger_thread {
@@ -44,6 +44,8 @@ struct ledger_thread {
 	size_t question_count;
 	struct ledger_page *pages[LEDGER_PAGES_MAX];
 	size_t page_count;
+	unsigned asked[LEDGER_ASKER_COUNT]; /* questions and answers that have not been fetched */
+	uint64_t accepted; /* by the server; the ledger hears of it at the next turn */
 
 	/* the thread's own */
 	struct ledger *ledger;
@@ -165,9 +167,15 @@ static void wait_a_little(struct ledger_thread *t, int seconds)
 
 /* --- questions --- */
 
+struct taking {
+	struct ledger_page *page;
+	size_t max;
+};
+
 static bool take_body(void *ctx, uint64_t seq, const char *body, size_t length)
 {
-	struct ledger_page *page = ctx;
+	struct taking *taking = ctx;
+	struct ledger_page *page = taking->page;
 	(void)seq;
 	char *copy = strndup(body, length);
 	if (copy == NULL) {
@@ -175,13 +183,14 @@ static bool take_body(void *ctx, uint64_t seq, const char *body, size_t length)
 		return false;
 	}
 	page->bodies[page->count++] = copy;
-	return page->count < CONTROL_RECORDS_MAX;
+	return page->count < taking->max;
 }
 
-static void fill_page(struct ledger_thread *t, const struct question *q, struct ledger_page *page)
+static void fill_page(struct ledger_thread *t, const struct question *q)
 {
 	struct ledger_error error = {.text = "out of memory"};
-	page->ticket = q->ticket;
+	struct ledger_page *page = q->page;
+	struct taking taking = {.page = page, .max = q->max};
 	word_copy(page->id, sizeof page->id, ledger_id(t->ledger));
 	page->durable_seq = ledger_durable_seq(t->ledger);
 	page->accepted_seq = ledger_accepted_seq(t->ledger);
@@ -193,7 +202,7 @@ static void fill_page(struct ledger_thread *t, const struct question *q, struct 
 		else
 			*page->image = *ledger_image(t->ledger);
 	} else {
-		int result = ledger_read(t->ledger, q->from, q->max, take_body, page, &error);
+		int result = ledger_read(t->ledger, q->from, q->max, take_body, &taking, &error);
 		if (result < 0)
 			page->result = result;
 	}
@@ -204,18 +213,15 @@ static void fill_page(struct ledger_thread *t, const struct question *q, struct 
 /* Answers the oldest question. The mutex is held, and given up meanwhile. False when there is none. */
 static bool answer(struct ledger_thread *t)
 {
-	if (t->question_count == 0 || t->page_count == LEDGER_PAGES_MAX)
-		return false;
+	if (t->question_count == 0)
+		return false; /* answers always have room: what was asked and not fetched is bounded as a whole */
 	struct question q = t->questions[0];
 	t->question_count--;
 	memmove(t->questions, t->questions + 1, t->question_count * sizeof *t->questions);
-	struct ledger_page *page = calloc(1, sizeof *page);
-	if (page == NULL)
-		return true; /* whoever asked gives up after a while */
 	pthread_mutex_unlock(&t->mutex);
-	fill_page(t, &q, page);
+	fill_page(t, &q);
 	pthread_mutex_lock(&t->mutex);
-	t->pages[t->page_count++] = page;
+	t->pages[t->page_count++] = q.page;
 	signal_owner(t);
 	return true;
 }
@@ -258,10 +264,21 @@ static int commit(struct ledger_thread *t)
 	return result;
 }
 
+/* What the server has. The mutex is held. */
+static void note_accepted(struct ledger_thread *t)
+{
+	if (t->accepted <= ledger_accepted_seq(t->ledger))
+		return;
+	ledger_accept(t->ledger, t->accepted);
+	t->news.accepted_seq = ledger_accepted_seq(t->ledger);
+	signal_owner(t);
+}
+
 /* One turn of the open ledger. The mutex is held. False when the thread shall end. */
 static bool turn(struct ledger_thread *t)
 {
 	collect(t);
+	note_accepted(t);
 	bool failing = t->news.state == LEDGER_FAILING;
 	if (ledger_queue_count(&t->queue) == 0) {
 		if (answer(t))
@@ -315,6 +332,8 @@ static void free_thread(struct ledger_thread *t)
 {
 	for (size_t i = 0; i < t->page_count; i++)
 		ledger_page_free(t->pages[i]);
+	for (size_t i = 0; i < t->question_count; i++)
+		ledger_page_free(t->questions[i].page);
 	pthread_cond_destroy(&t->wake);
 	pthread_mutex_destroy(&t->mutex);
 	if (t->event_fd >= 0)
@@ -390,16 +409,41 @@ void ledger_thread_append(struct ledger_thread *t, const struct record *records,
 	pthread_mutex_unlock(&t->mutex);
 }
 
-bool ledger_thread_ask(struct ledger_thread *t, uint64_t ticket, uint64_t from, size_t max)
+static struct ledger_page *new_page(enum ledger_asker asker, uint64_t ticket, size_t max)
 {
+	struct ledger_page *page = calloc(1, sizeof *page);
+	if (page == NULL)
+		return NULL;
+	page->asker = asker;
+	page->ticket = ticket;
+	page->bodies = calloc(max, sizeof *page->bodies);
+	if (page->bodies != NULL)
+		return page;
+	free(page);
+	return NULL;
+}
+
+bool ledger_thread_ask(struct ledger_thread *t, enum ledger_asker asker, uint64_t ticket, uint64_t from, size_t max)
+{
+	static const unsigned shares[LEDGER_ASKER_COUNT] = {
+		[LEDGER_FOR_CONTROL] = LEDGER_CONTROL_PAGES_MAX,
+		[LEDGER_FOR_UPLINK] = LEDGER_UPLINK_PAGES_MAX,
+	};
+	assert(max >= 1 && max <= LEDGER_PAGE_RECORDS_MAX);
+	struct ledger_page *page = new_page(asker, ticket, max);
+	if (page == NULL)
+		return false;
 	pthread_mutex_lock(&t->mutex);
 	bool open = t->news.state == LEDGER_OPEN || t->news.state == LEDGER_FAILING;
-	bool taken = open && t->question_count + t->page_count < LEDGER_PAGES_MAX;
+	bool taken = open && t->asked[asker] < shares[asker];
 	if (taken) {
-		t->questions[t->question_count++] = (struct question){.ticket = ticket, .from = from, .max = max};
+		t->asked[asker]++;
+		t->questions[t->question_count++] = (struct question){.from = from, .max = max, .page = page};
 		pthread_cond_signal(&t->wake);
 	}
 	pthread_mutex_unlock(&t->mutex);
+	if (!taken)
+		ledger_page_free(page);
 	return taken;
 }
 
@@ -410,8 +454,8 @@ struct ledger_page *ledger_thread_page(struct ledger_thread *t)
 	if (t->page_count > 0) {
 		page = t->pages[0];
 		t->page_count--;
+		t->asked[page->asker]--;
 		memmove(t->pages, t->pages + 1, t->page_count * sizeof *t->pages);
-		pthread_cond_signal(&t->wake); /* there is room for an answer again */
 	}
 	pthread_mutex_unlock(&t->mutex);
 	return page;
@@ -423,6 +467,17 @@ void ledger_page_free(struct ledger_page *page)
 		return;
 	for (size_t i = 0; i < page->count; i++)
 		free(page->bodies[i]);
+	free(page->bodies);
 	free(page->image);
 	free(page);
+}
+
+void ledger_thread_accept(struct ledger_thread *t, uint64_t through)
+{
+	pthread_mutex_lock(&t->mutex);
+	if (through > t->accepted) {
+		t->accepted = through;
+		pthread_cond_signal(&t->wake);
+	}
+	pthread_mutex_unlock(&t->mutex);
 }

@@ -7,10 +7,22 @@
 
 #include <stdbool.h>
 
+#include "batch.h"
 #include "control.h"
 #include "ledger.h"
 
-#define LEDGER_PAGES_MAX CONTROL_CLIENTS_MAX /* questions that wait; one more is refused */
+/* Whoever asks for records has a share of the questions that may wait; one more is refused. */
+enum ledger_asker {
+	LEDGER_FOR_CONTROL,
+	LEDGER_FOR_UPLINK,
+	LEDGER_ASKER_COUNT
+};
+
+#define LEDGER_CONTROL_PAGES_MAX CONTROL_CLIENTS_MAX
+#define LEDGER_UPLINK_PAGES_MAX 2 /* one that the link has given up may still be under way */
+#define LEDGER_PAGES_MAX (LEDGER_CONTROL_PAGES_MAX + LEDGER_UPLINK_PAGES_MAX)
+#define LEDGER_PAGE_RECORDS_MAX BATCH_RECORDS_MAX
+_Static_assert(CONTROL_RECORDS_MAX <= LEDGER_PAGE_RECORDS_MAX, "a page holds what the control socket may ask for");
 
 enum ledger_state {
 	LEDGER_UNAVAILABLE, /* it cannot be opened (yet): tried again every few seconds */
@@ -37,14 +49,15 @@ struct ledger_start {
 
 /* The answer to one question for records. */
 struct ledger_page {
-	uint64_t ticket; /* of whoever asked */
+	enum ledger_asker asker;
+	uint64_t ticket; /* the asker's own */
 	int result; /* 0, or negative errno with error */
 	char error[LEDGER_ERROR_SIZE];
 	char id[LEDGER_ID_SIZE];
 	uint64_t durable_seq;
 	uint64_t accepted_seq;
 	size_t count;
-	char *bodies[CONTROL_RECORDS_MAX];
+	char **bodies; /* room for as many as were asked for */
 	char tip[RECORD_HASH_SIZE]; /* with image only */
 	struct box_image *image; /* of the moment; only when there was nothing left to read */
 };
@@ -68,11 +81,17 @@ const struct ledger_start *ledger_thread_start_image(const struct ledger_thread 
 /* Queues a group of records. The heart never has more than RECORDS_QUEUED_MAX outstanding: there is always room. */
 void ledger_thread_append(struct ledger_thread *thread, const struct record *records, size_t count);
 
-/* Asks for at most max records from `from` on. False when too many questions wait or no ledger is open. */
-bool ledger_thread_ask(struct ledger_thread *thread, uint64_t ticket, uint64_t from, size_t max);
+/* Asks for at most max (up to LEDGER_PAGE_RECORDS_MAX) records from `from` on. False when too many of the asker's questions
+ * wait, no ledger is open or memory is short; true: there will be an answer. */
+bool ledger_thread_ask(struct ledger_thread *thread, enum ledger_asker asker, uint64_t ticket, uint64_t from,
+		       size_t max);
 
 /* The next answer, to be freed with ledger_page_free(), or NULL. */
 struct ledger_page *ledger_thread_page(struct ledger_thread *thread);
 void ledger_page_free(struct ledger_page *page);
+
+/* The server has accepted everything through this record. Durable with the next commit, because forgetting it only
+ * repeats a harmless batch. */
+void ledger_thread_accept(struct ledger_thread *thread, uint64_t through);
 
 #endif

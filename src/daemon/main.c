@@ -121,6 +121,5 @@ int main(int argc, char **argv)
 	}
 	make_absolute(config.path, sizeof config.path);
 	word_copy(config.box.version, sizeof config.box.version, METERBOX_VERSION);
-	config.box.uplink.disabled = true; /* this version does not talk to a server yet */
 	return arguments.check ? check(&config, arguments.json) : daemon_run(&config);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon.h"
+#include "uplink_shell.h"
 
 #define FOREIGN_MS INT64_C(120000) /* a foreign master is told for so long after its last frame */
 
@@ -196,6 +196,25 @@ static bool add_buses(cJSON *root, const struct daemon *d, int64_t now_ms)
 	return done;
 }
 
+/* Absent on a box without one. */
+static bool add_server(cJSON *root, const struct daemon *d, int64_t now_ms)
+{
+	struct uplink_report report;
+	if (d->uplink == NULL)
+		return true;
+	uplink_shell_report(d->uplink, &report);
+	cJSON *o = cJSON_AddObjectToObject(root, "server");
+	bool done = o != NULL && add_text(o, "url", d->config.server.url) && add_text(o, "state", report.state) &&
+		    add_text(o, "reason", report.reason) && add_text(o, "detail", report.detail) &&
+		    add_bool(o, "stream", report.stream);
+	if (!done || report.heard_ms == INT64_MIN)
+		done = done && cJSON_AddNullToObject(o, "heard_ms_ago") != NULL;
+	else
+		done = add_number(o, "heard_ms_ago", now_ms - report.heard_ms);
+	return done && add_number(o, "accepted_seq", (int64_t)d->news.accepted_seq) &&
+	       add_number(o, "waiting", (int64_t)(d->news.durable_seq - d->news.accepted_seq));
+}
+
 static const char *metering_door_name(const struct daemon *d)
 {
 	bool closed = false;
@@ -216,7 +235,7 @@ char *daemon_status(struct daemon *d)
 	done = clock != NULL && add_time(clock, "wall", now.wall_ms) &&
 	       add_text(clock, "quality", word_name(&time_quality_words, now.quality)) && add_ledger(root, d) &&
 	       add_text(root, "metering_door", metering_door_name(d)) &&
-	       add_bool(root, "local_sessions", d->config.local_sessions) && add_outlets(root, d, now) &&
+	       add_server(root, d, now.mono_ms) && add_bool(root, "local_sessions", d->config.local_sessions) && add_outlets(root, d, now) &&
 	       add_buses(root, d, now.mono_ms);
 	char *text = done ? cJSON_PrintUnformatted(root) : NULL;
 	cJSON_Delete(root);

@@ -10,6 +10,8 @@
 /* A board does not run longer than this on one program: a meter's clock ahead of it is set wrong. */
 #define CEILING_MS (INT64_C(30) * 366 * 24 * 3600 * 1000)
 
+#define SERVER_APART_MS INT64_C(10000) /* a second of a Date's grain, and a slow network's delay */
+
 #define CHECK_MS INT64_C(10000) /* between two questions to the kernel */
 
 static int64_t read_ms(clockid_t clock)
@@ -35,14 +37,32 @@ void wall_clock_floor(struct wall_clock *c, int64_t wall_ms)
 		c->floor_ms = wall_ms;
 	if (c->meter_known && monotonic_now_ms() + c->meter_offset_ms < c->floor_ms)
 		c->meter_known = false; /* it was believed before this was known */
+	if (c->server_known && monotonic_now_ms() + c->server_offset_ms < c->floor_ms)
+		c->server_known = false;
+}
+
+static bool is_believable(const struct wall_clock *c, int64_t wall_ms)
+{
+	return wall_ms >= c->floor_ms && wall_ms <= BUILD_FLOOR_MS + CEILING_MS;
 }
 
 void wall_clock_meter(struct wall_clock *c, int64_t clock_ms, int64_t mono_ms)
 {
-	if (c->meter_known || clock_ms < c->floor_ms || clock_ms > BUILD_FLOOR_MS + CEILING_MS)
+	if (c->meter_known || !is_believable(c, clock_ms))
 		return;
 	c->meter_known = true;
 	c->meter_offset_ms = clock_ms - mono_ms;
+}
+
+void wall_clock_server(struct wall_clock *c, int64_t wall_ms, int64_t mono_ms)
+{
+	int64_t offset_ms = wall_ms - mono_ms;
+	int64_t apart_ms = offset_ms - c->server_offset_ms;
+	bool same = c->server_known && apart_ms >= -SERVER_APART_MS && apart_ms <= SERVER_APART_MS;
+	if (same || !is_believable(c, wall_ms))
+		return;
+	c->server_known = true;
+	c->server_offset_ms = offset_ms;
 }
 
 /* What the kernel has been told by an NTP client: not more than a few seconds wrong. */
@@ -62,6 +82,9 @@ struct moment wall_clock_now(struct wall_clock *c)
 	}
 	if (c->synchronised && now.wall_ms >= c->floor_ms) {
 		now.quality = TIME_SYNCHRONISED;
+	} else if (c->server_known) {
+		now.wall_ms = now.mono_ms + c->server_offset_ms;
+		now.quality = TIME_RELATIVE;
 	} else if (c->meter_known) {
 		now.wall_ms = now.mono_ms + c->meter_offset_ms;
 		now.quality = TIME_RELATIVE;

@@ -15,6 +15,8 @@ struct wall_clock {
 	bool synchronised;
 	bool meter_known;
 	int64_t meter_offset_ms; /* the meter's wall time minus monotonic time */
+	bool server_known;
+	int64_t server_offset_ms; /* likewise */
 };
 
 void wall_clock_init(struct wall_clock *c, bool trust_system);
@@ -25,6 +27,11 @@ void wall_clock_floor(struct wall_clock *c, int64_t wall_ms);
 /* A meter's clock showed clock_ms (Unix time) at mono_ms. The first believable one counts until the process ends, so that
  * several meters do not make time jump. */
 void wall_clock_meter(struct wall_clock *c, int64_t clock_ms, int64_t mono_ms);
+
+/* The authenticated server said that it was wall_ms (Unix time) at mono_ms. It counts before a meter's clock and behind a
+ * synchronised one. A believable one stays as it is until the server's differs by more than a few seconds: each small
+ * delay of a network would make time jump. */
+void wall_clock_server(struct wall_clock *c, int64_t wall_ms, int64_t mono_ms);
 
 /* Now. */
 struct moment wall_clock_now(struct wall_clock *c);

@@ -18,9 +18,10 @@ LIBC = frozenset("""assert.h ctype.h errno.h inttypes.h limits.h stdarg.h stdboo
     string.h""".split())
 STDIO, STDLIB = frozenset({"stdio.h"}), frozenset({"stdlib.h"})
 # What the rooms that meet the operating system use of it.
-POSIX = frozenset("""dirent.h fcntl.h getopt.h grp.h poll.h pthread.h pwd.h signal.h stdatomic.h sysexits.h termios.h time.h
+POSIX = frozenset("""arpa/inet.h netinet/in.h netinet/tcp.h strings.h sys/resource.h dirent.h fcntl.h getopt.h grp.h poll.h pthread.h pwd.h signal.h stdatomic.h sysexits.h termios.h time.h
     unistd.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/random.h sys/socket.h sys/stat.h
     sys/statvfs.h sys/time.h sys/timex.h sys/types.h sys/un.h sys/wait.h""".split())
+OPENSSL = frozenset("openssl/%s.h" % name for name in "bio bn core_names ec ecdsa err evp pem ssl x509 x509_vfy".split())
 TESTS = LIBC | STDIO | STDLIB | POSIX | {"pty.h", "modbus/modbus.h", "check.h", "cjson/cJSON.h", "sqlite3.h", "openssl/evp.h", "fcntl.h", "unistd.h",
                                  "sys/stat.h", "sys/types.h"}
 
@@ -45,19 +46,23 @@ ROOMS = {
     "hal/core": Room((), LIBC, "libhal-core.a"),
     "src/model": Room(("feecontrol", "hal/core"), LIBC | STDIO, "libmodel.a"),
     "src/box": Room(("src/model",), LIBC | STDIO, "libbox.a"),
-    "src/wire": Room(("src/model",), LIBC | STDIO | STDLIB | {"cjson/cJSON.h", "time.h"}),
+    "src/wire": Room(("src/model",), LIBC | STDIO | STDLIB | {"cjson/cJSON.h", "time.h", "zlib.h"}),
+    "src/jws": Room((), LIBC | STDIO | STDLIB | OPENSSL | {"fcntl.h", "unistd.h", "sys/stat.h"}),
     "src/ledger": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "hal/io": Room(("hal/core",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h", "gpiod.h", "ini.h"}),
     "src/control": Room((), LIBC),
-    "src/daemon": Room(("src/box", "src/ledger", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX |
-                       {"ini.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
+    "src/daemon": Room(("src/box", "src/ledger", "src/jws", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX | OPENSSL |
+                       {"ini.h", "curl/curl.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tools/meterboxctl": Room(("src/control", "src/ledger"), LIBC | STDIO | STDLIB | POSIX | {"cjson/cJSON.h"}),
     "tools/boxsim": Room(("tools/boxsim/plant",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h"}),
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
-    "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
+    "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/crypto.h", "openssl/evp.h"}),
+    "tools/ops/server": Room(("tools/ops/core", "src/jws"), LIBC | STDIO | STDLIB | POSIX |
+                             {"microhttpd.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
-    "tests/fuzz": Room(("src/wire",), TESTS),
+    "tests/fuzz": Room(("src/daemon",), TESTS),
     "tests/unit": Room(("tests/sim", "src/daemon", "tools/meterboxctl"), TESTS),
+    "tests/bench": Room(("src/ledger",), TESTS | {"time.h"}),
     "tests/vm": Room(("hal/io",), TESTS),
 }
 

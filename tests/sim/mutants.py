@@ -26,6 +26,8 @@ MUTANTS = [
      "touched[record->outlet] = record->kind != RECORD_ENDED;", "--seeds 1..20 --faults power"),
     (4, "src/model/image.c", "\t\to->outside_mwh += moved;", "\t\to->outside_mwh += 0;",
      "--seeds 1..20 --faults breaker"),
+    (4, "src/box/supply.c", "\t\tsplit_at_change(box, o, reading);", "\t\t(void)split_at_change;",
+     "--seeds 1..20 --faults none"),
     (5, "src/ledger/ledger.c", "memcpy(link.prev, l->next_tip, sizeof link.prev);",
      "memcpy(link.prev, l->tip, sizeof link.prev);", "--seeds 1..5 --faults none"),
     (5, "tools/ops/core/books.c", "order->captured_micros = order->billed_micros < balance ? order->billed_micros : balance;", 

@@ -164,6 +164,8 @@ START_TEST(sample_loads)
 	ck_assert_int_eq(config.box.outlets[1].breaker.kind, BREAKER_LATCHING);
 	ck_assert(config.box.outlets[0].door_fitted && !config.box.outlets[1].door_fitted);
 	ck_assert(config.box.metering_door_fitted);
+	ck_assert_str_eq(config.server.url, "https://ops.example.org");
+	ck_assert(config.server.secure && !config.box.uplink.disabled);
 }
 END_TEST
 
@@ -222,6 +224,7 @@ START_TEST(sample_shows_defaults)
 	ck_assert_int_eq(config.log_level, other.log_level);
 	ck_assert_int_eq(config.local_sessions, other.local_sessions);
 	ck_assert_int_eq(config.trust_system_clock, other.trust_system_clock);
+	ck_assert_mem_eq(&config.box.uplink, &other.box.uplink, sizeof(config.box.uplink));
 }
 END_TEST
 
@@ -230,6 +233,7 @@ START_TEST(keys_are_documented)
 {
 	static const char *const headings[SECTION_KIND_COUNT] = {"\n.SH [box]\n",
 								 "\n.SH [limits]\n",
+								 "\n.SH [server]\n",
 								 "\n.SH [bus NAME]\n",
 								 "\n.SH [meter NAME]\n",
 								 "\n.SH [outlet N]\n"};
@@ -308,7 +312,8 @@ START_TEST(defaults)
 	ck_assert_int_eq(config.box.boot_wait_ms, wanted.boot_wait_ms);
 	ck_assert_int_eq(config.box.mark_ms, wanted.mark_ms);
 	ck_assert_int_eq(config.box.service_ms, wanted.service_ms);
-	ck_assert_int_eq(config.box.uplink.heartbeat_ms, wanted.uplink.heartbeat_ms);
+	ck_assert(config.box.uplink.disabled);
+	ck_assert_str_eq(config.server.url, "");
 	ck_assert_int_eq(config.box.outlets[0].breaker.actuation_ms, 200);
 	ck_assert_int_eq(config.box.outlets[0].breaker.current_threshold_ma, 50);
 	ck_assert_int_eq(config.box.outlets[1].lock_pulse_ms, 500);
@@ -341,6 +346,130 @@ START_TEST(choices)
 	ck_assert_int_eq(meter->utc_offset_minutes, -210);
 	load_changed(&config, "device = /dev/ttyS1", "device = /dev/ttyS1\necho = yes");
 	ck_assert(!config.buses[0].echo && config.buses[1].echo);
+}
+END_TEST
+
+#define SERVER                                                                                                         \
+	"[server]\n"                                                                                                   \
+	"url = https://ops.example.org:8443/box/\n"                                                                    \
+	"token_file = /etc/token\n"                                                                                    \
+	"ca_file = /etc/ca.pem\n"                                                                                      \
+	"command_key_file = /etc/key.pem\n"
+
+START_TEST(server)
+{
+	struct box_config wanted;
+	box_config_defaults(&wanted);
+	load_changed(&config, "[limits]", SERVER "[limits]");
+	ck_assert(config.server.secure && !config.box.uplink.disabled);
+	ck_assert_str_eq(config.server.url, "https://ops.example.org:8443/box");
+	ck_assert_str_eq(config.server.token_file, "/etc/token");
+	ck_assert_str_eq(config.server.ca_file, "/etc/ca.pem");
+	ck_assert_str_eq(config.server.command_key_file, "/etc/key.pem");
+	ck_assert_int_eq(config.box.uplink.heartbeat_ms, 240000);
+	ck_assert_int_eq(config.box.uplink.backoff_min_ms, wanted.uplink.backoff_min_ms);
+	ck_assert_int_eq(config.box.uplink.backoff_max_ms, wanted.uplink.backoff_max_ms);
+	ck_assert_int_eq(config.box.uplink.post_timeout_ms, wanted.uplink.post_timeout_ms);
+	ck_assert_int_eq(config.box.uplink.progress_ms, wanted.uplink.progress_ms);
+	load_changed(&config,
+		     "[limits]",
+		     SERVER "heartbeat_s = 10\nbackoff_min_ms = 100\nbackoff_max_ms = 1000\npost_timeout_ms = 1001\n"
+			    "progress_ms = 500\n[limits]");
+	ck_assert_int_eq(config.box.uplink.heartbeat_ms, 10000);
+	ck_assert_int_eq(config.box.uplink.backoff_min_ms, 100);
+	ck_assert_int_eq(config.box.uplink.backoff_max_ms, 1000);
+	ck_assert_int_eq(config.box.uplink.post_timeout_ms, 1001);
+	ck_assert_int_eq(config.box.uplink.progress_ms, 500);
+}
+END_TEST
+
+/* Only what cannot leave this machine may go without TLS. */
+START_TEST(server_urls)
+{
+	static const struct {
+		const char *url;
+		bool good;
+		bool secure;
+	} urls[] = {
+		{"https://a", true, true},
+		{"https://a.b-c.example:1", true, true},
+		{"https://10.1.2.3:65535/x/y_z~", true, true},
+		{"https://[fe80::1]:443", true, true},
+		{"http://127.0.0.1", true, false},
+		{"http://127.9.8.7:80/x", true, false},
+		{"http://localhost:8080/", true, false},
+		{"http://[::1]:8080", true, false},
+		{"http://127.0.0.1.example.org", false, false},
+		{"http://128.0.0.1", false, false},
+		{"http://127.1", false, false},
+		{"http://0x7f000001", false, false},
+		{"http://localhost.example.org", false, false},
+		{"http://[::2]", false, false},
+		{"http://[::ffff:127.0.0.1]", false, false},
+		{"http://10.0.0.1", false, false},
+		{"http://ops.example.org", false, false},
+		{"https://", false, true},
+		{"https:///x", false, true},
+		{"https://a:0", false, true},
+		{"https://a:65536", false, true},
+		{"https://a:", false, true},
+		{"https://a:1x", false, true},
+		{"https://a?b", false, true},
+		{"https://a/x?b=c", false, true},
+		{"https://a/#x", false, true},
+		{"https://a//x", false, true},
+		{"https://a/../x", false, true},
+		{"https://user@a", false, true},
+		{"https://user:password@a", false, true},
+		{"https://a\\b", false, true},
+		{"https://a b", false, true},
+		{"https://[::1", false, true},
+		{"https://[]", false, true},
+		{"https://-a", false, true},
+		{"ftp://a", false, false},
+		{"HTTPS://a", false, false},
+		{"a.example.org", false, false},
+		{"//a", false, false},
+	};
+	char with[512];
+	for (size_t i = 0; i < COUNT(urls); i++) {
+		char *text = base_text();
+		snprintf(with,
+			 sizeof(with),
+			 "[server]\nurl = %s\ntoken_file = /t\nca_file = /c\ncommand_key_file = /k\n[limits]",
+			 urls[i].url);
+		replace(text, TEXT_SIZE, "[limits]", with);
+		int result = load_text(text, &config);
+		REQUIRE((result == 0) == urls[i].good, "%s: %s", urls[i].url, error.text);
+		if (result == 0)
+			REQUIRE(config.server.secure == urls[i].secure, "%s", urls[i].url);
+		else
+			REQUIRE(strstr(error.text, ":12: [server] url: "), "%s: %s", urls[i].url, error.text);
+	}
+}
+END_TEST
+
+/* Its name is part of what is called. */
+START_TEST(server_knows_the_box)
+{
+	char *text = base_text();
+	replace(text, TEXT_SIZE, "id = box-1", "id = box 1");
+	REQUIRE(load_text(text, &config) == 0, "%s", error.text);
+	replace(text, TEXT_SIZE, "[limits]", SERVER "[limits]");
+	ck_assert_int_eq(load_text(text, &config), -EINVAL);
+	REQUIRE(strstr(error.text, ":3: [box] id: 'box 1' is no name for a server; only letters"), "%s", error.text);
+}
+END_TEST
+
+/* What proves the server and its commands may be left out where nothing is to be proved. */
+START_TEST(server_without_proofs)
+{
+	load_changed(&config,
+		     "[limits]",
+		     "insecure_commands = yes\n[server]\nurl = http://localhost:8080\ntoken_file = /t\n[limits]");
+	ck_assert(!config.server.secure && !config.box.uplink.disabled);
+	ck_assert_str_eq(config.server.ca_file, "");
+	ck_assert_str_eq(config.server.command_key_file, "");
 }
 END_TEST
 
@@ -505,7 +634,19 @@ static const struct {
 	{"id = box-1", "id = \xe4\xb8\x80@", "[box] id: ", "printable ASCII"},
 	{"id = box-1", "\xe4\xb8\x80 = box@", "", "printable ASCII"},
 	{"state_dir = /var/lib/here", "state_dir = /" X110 X50 X50 "@", "", "line is too long; at most 198"},
+	{"[limits]", "[serve]@\n[limits]", "[serve]: ", "did you mean [server]?"},
+	{"[limits]", SERVER "urls = x@\n[limits]", "[server] urls: ", "did you mean url?"},
 	/* what must be there */
+	{"[limits]", "[server]@\ntoken_file = /t\n[limits]", "[server] url: ", "is missing"},
+	{"[limits]", "[server]@\nurl = http://localhost\n[limits]", "[server] token_file: ", "is missing"},
+	{"[limits]",
+	 "[server]@\nurl = https://a\ntoken_file = /t\ncommand_key_file = /k\n[limits]",
+	 "[server] ca_file: ",
+	 "is missing; it gives the CA"},
+	{"[limits]",
+	 "[server]@\nurl = https://a\ntoken_file = /t\nca_file = /c\n[limits]",
+	 "[server] command_key_file: ",
+	 "is missing; it gives the public key"},
 	{"[box]\nid = box-1\n", "[box]@\n", "[box] id: ", "is missing"},
 	{"[bus a]\ndevice = /dev/ttyS0\n", "[bus a]@\n", "[bus a] device: ", "is missing"},
 	{"[meter one]\nbus = a\n", "[meter one]@\n", "[meter one] bus: ", "is missing"},
@@ -529,6 +670,22 @@ static const struct {
 	 "[outlet 2] breaker_pin: ",
 	 "is missing"},
 	/* values */
+	{"[limits]", "[server]\nurl = http://a@\ntoken_file = /t\n[limits]", "[server] url: ", "use https://"},
+	{"[limits]", "[server]\nurl = x@\ntoken_file = /t\n[limits]", "[server] url: ", "'x' is not https://HOST"},
+	{"[limits]",
+	 "[server]\nurl = https://a\ntoken_file = t@\n[limits]",
+	 "[server] token_file: ",
+	 "not a path from the root"},
+	{"[limits]", SERVER "heartbeat_s = 9@\n[limits]", "[server] heartbeat_s: ", "from 10 to 3600"},
+	{"[limits]", SERVER "heartbeat_s = 3601@\n[limits]", "[server] heartbeat_s: ", "from 10 to 3600"},
+	{"[limits]", SERVER "backoff_min_ms = 99@\n[limits]", "[server] backoff_min_ms: ", "from 100 to 60000"},
+	{"[limits]", SERVER "backoff_max_ms = 999@\n[limits]", "[server] backoff_max_ms: ", "from 1000 to 3600000"},
+	{"[limits]", SERVER "post_timeout_ms = 999@\n[limits]", "[server] post_timeout_ms: ", "from 1000 to 300000"},
+	{"[limits]", SERVER "progress_ms = 499@\n[limits]", "[server] progress_ms: ", "from 500 to 600000"},
+	{"[limits]",
+	 SERVER "backoff_min_ms = 5000\nbackoff_max_ms = 4000@\n[limits]",
+	 "[server] backoff_max_ms: ",
+	 "less than backoff_min_ms, 5000"},
 	{"id = box-1", "id = a\"b@", "[box] id: ", "1 to 32 printable characters"},
 	{"id = box-1", "id = xxx" X10 X10 X10 "@", "[box] id: ", "1 to 32 printable characters"},
 	{"state_dir = /var", "state_dir = var@", "[box] state_dir: ", "not a path from the root"},
@@ -714,7 +871,7 @@ END_TEST
 
 static const char *const needed[] = {"[box]", "[bus ", "[meter ", "[outlet "};
 
-/* Each kind of section but [limits] must be there. */
+/* Each kind of section but [limits] and [server] must be there. */
 START_TEST(missing_section)
 {
 	char text[sizeof(base)] = "", wanted[64];
@@ -967,6 +1124,29 @@ START_TEST(prints_json)
 }
 END_TEST
 
+START_TEST(prints_server)
+{
+	load_changed(&config, "[limits]", SERVER "[limits]");
+	const char *text = print(&config, false);
+	REQUIRE(strstr(text, "\nserver https://ops.example.org:8443/box\n  token in /etc/token\n"), "%s", text);
+	REQUIRE(strstr(text, "  trusted by the CA in /etc/ca.pem alone\n"), "%s", text);
+	REQUIRE(strstr(text, "  heartbeat_s 240\n"), "%s", text);
+	text = print(&config, true);
+	cJSON *root = cJSON_Parse(text);
+	const cJSON *server_item = cJSON_GetObjectItemCaseSensitive(root, "server");
+	const cJSON *url = cJSON_GetObjectItemCaseSensitive(server_item, "url");
+	REQUIRE(url && strcmp(url->valuestring, "https://ops.example.org:8443/box") == 0, "%s", text);
+	ck_assert_int_eq(number_of(server_item, "heartbeat_ms"), 240000);
+	ck_assert_int_eq(number_of(server_item, "post_timeout_ms"), 30000);
+	cJSON_Delete(root);
+	load_base(&config);
+	REQUIRE(strstr(print(&config, false), "\nno server: records stay on this box\n"), "%s", print(&config, false));
+	root = cJSON_Parse(print(&config, true));
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(root, "server")));
+	cJSON_Delete(root);
+}
+END_TEST
+
 START_TEST(prints_simulated_box)
 {
 	char *text = base_text();
@@ -1013,6 +1193,7 @@ static const struct {
 	{"[limits]", "[limits]\nservice_ms = 30000\nmark_ms = 60000\nresume_window_ms = 60000", NULL},
 	{"[limits]", "[limits]\nsettle_ms = 31000\nboot_wait_ms = 1000\nmetering_grant_ms = 30000", NULL},
 	{"[limits]", "[limits]\ninput_settle_ms = 60", "[limits] input_settle_ms"},
+	{"[limits]", SERVER "[limits]", "[server] url"},
 	{"id = box-1", "id = box-2", "[box] id"},
 	{"state_dir = /var/lib/here", "state_dir = /var/lib/there", "[box] state_dir"},
 	{"[limits]", "control_socket = /run/c\n[limits]", "[box] control_socket"},
@@ -1052,6 +1233,36 @@ START_TEST(restart)
 			"'%s' is not '%s'",
 			says ? says : "",
 			restarts[_i].says);
+}
+END_TEST
+
+START_TEST(restart_of_the_server)
+{
+	static const char *const changes[][3] = {
+		{"https://ops.example.org:8443/box/", "https://ops.example.org:8443/box", NULL},
+		{"https://ops.example.org:8443/box/", "https://ops.example.com", "[server] url"},
+		{"/etc/token", "/etc/token2", "[server] token_file"},
+		{"/etc/ca.pem", "/etc/ca2.pem", "[server] ca_file"},
+		{"/etc/key.pem", "/etc/key2.pem", "[server] command_key_file"},
+		{"[server]\n", "[server]\nheartbeat_s = 241\n", "[server] heartbeat_s"},
+		{"[server]\n", "[server]\nheartbeat_s = 240\n", NULL},
+		{"[server]\n", "[server]\nbackoff_min_ms = 1001\n", "[server] backoff_min_ms"},
+		{"[server]\n", "[server]\nbackoff_max_ms = 300001\n", "[server] backoff_max_ms"},
+		{"[server]\n", "[server]\npost_timeout_ms = 30001\n", "[server] post_timeout_ms"},
+		{"[server]\n", "[server]\nprogress_ms = 2001\n", "[server] progress_ms"},
+	};
+	char with[1024];
+	load_changed(&config, "[limits]", SERVER "[limits]");
+	for (size_t i = 0; i < COUNT(changes); i++) {
+		snprintf(with, sizeof(with), SERVER "[limits]");
+		replace(with, sizeof(with), changes[i][0], changes[i][1]);
+		load_changed(&other, "[limits]", with);
+		const char *says = config_needs_restart(&config, &other);
+		REQUIRE(changes[i][2] ? says && strcmp(says, changes[i][2]) == 0 : !says,
+			"%s: '%s'",
+			changes[i][1],
+			says ? says : "");
+	}
 }
 END_TEST
 
@@ -1245,6 +1456,10 @@ static Suite *config_suite(void)
 	tcase_add_test(files, values_in_their_places);
 	tcase_add_test(files, defaults);
 	tcase_add_test(files, choices);
+	tcase_add_test(files, server);
+	tcase_add_test(files, server_urls);
+	tcase_add_test(files, server_knows_the_box);
+	tcase_add_test(files, server_without_proofs);
 	tcase_add_test(files, simulated_box);
 	tcase_add_test(files, simulated_box_has_no_chips);
 	tcase_add_test(files, sockets_apart);
@@ -1261,9 +1476,11 @@ static Suite *config_suite(void)
 	tcase_add_test(files, mutations);
 	tcase_add_test(printing, prints_text);
 	tcase_add_test(printing, prints_json);
+	tcase_add_test(printing, prints_server);
 	tcase_add_test(printing, prints_simulated_box);
 	tcase_add_loop_test(printing, printing_can_fail, 0, 2);
 	tcase_add_loop_test(printing, restart, 0, (int)COUNT(restarts));
+	tcase_add_test(printing, restart_of_the_server);
 	tcase_add_test(printing, restart_of_other_sizes);
 	tcase_add_checked_fixture(log, log_setup, NULL);
 	tcase_add_test(log, log_for_people);

@@ -856,6 +856,99 @@ START_TEST(costs)
 }
 END_TEST
 
+/* ---- tariffs by time of use ---- */
+
+#define NOON_MS (INT64_C(20000) * 1440 * 60000 + 720 * 60000)
+
+static void authorize_by_time(struct box_image *image, struct sample *s)
+{
+	struct record r;
+
+	sample_follow(s, image, RECORD_AUTHORIZED, 0, -1, &r);
+	ordinary_grant("A-1", "alice", &r);
+	struct fee_tariff *t = &r.u.authorized.tariff;
+	t->energy_price_micros = 0;
+	t->rate_count = 2;
+	t->rates[0] = (struct fee_rate){"day", 500000};
+	t->rates[1] = (struct fee_rate){"evening", 200000};
+	t->period_count = 2;
+	t->periods[1] = (struct fee_period){720, 1};
+	must_apply(image, &r);
+}
+
+static void at_time(struct box_image *image, struct sample *s, enum record_kind kind, int64_t moved_mwh,
+		    int64_t wall_ms, struct record *r)
+{
+	sample_follow(s, image, kind, 0, moved_mwh, r);
+	r->at.wall_ms = wall_ms;
+	r->at.quality = TIME_RELATIVE;
+	if (kind == RECORD_STARTED || kind == RECORD_RESUMED)
+		r->u.started.rate = wall_ms >= NOON_MS;
+	if (kind == RECORD_BOUNDARY) {
+		r->u.boundary.wall_ms = wall_ms;
+		r->u.boundary.rate = wall_ms >= NOON_MS;
+		r->u.boundary.unknown_time = false;
+	}
+}
+
+START_TEST(energy_goes_to_the_rate_of_its_time)
+{
+	static struct box_image image;
+	struct sample s = {51};
+	struct record r;
+
+	commission(&image, &s);
+	authorize_by_time(&image, &s);
+	at_time(&image, &s, RECORD_STARTED, 0, NOON_MS - 1000, &r);
+	r.u.started.rate = 1;
+	must_not_apply(&image, &r);
+	r.u.started.rate = 2;
+	must_not_apply(&image, &r);
+	r.u.started.rate = 0;
+	r.at.quality = TIME_UNKNOWN;
+	must_not_apply(&image, &r);
+	r.at.quality = TIME_SYNCHRONISED;
+	must_apply(&image, &r);
+	at_time(&image, &s, RECORD_BOUNDARY, 5000, NOON_MS, &r);
+	r.u.boundary.rate = 0;
+	must_not_apply(&image, &r);
+	r.u.boundary.unknown_time = true; /* not the cheapest */
+	must_not_apply(&image, &r);
+	r.u.boundary.unknown_time = false;
+	r.u.boundary.rate = 1;
+	must_apply(&image, &r);
+	step(&image, &s, RECORD_MARK, 3000);
+	at_time(&image, &s, RECORD_ENDED, 2000, NOON_MS + 1000, &r);
+	ck_assert_int_eq(image.outlets[0].session.used.mwh[0], 5000);
+	ck_assert_int_eq(image.outlets[0].session.used.mwh[1], 3000);
+	r.u.ended.reason = END_CUSTOMER;
+	r.u.ended.energy_mwh = 10000;
+	r.u.ended.by_rate = (struct fee_energy){{5000, 5000}};
+	struct fee_energy used = r.u.ended.by_rate;
+	r.u.ended.amount_micros = session_cost_micros(&image.outlets[0].session.grant, &used);
+	r.u.ended.by_rate = (struct fee_energy){{5001, 4999}};
+	must_not_apply(&image, &r);
+	r.u.ended.by_rate = used;
+	must_apply(&image, &r);
+	ck_assert_int_eq(image.outlets[0].billed_mwh, 10000);
+}
+END_TEST
+
+START_TEST(a_flat_tariff_has_no_boundaries)
+{
+	static struct box_image image;
+	struct sample s = {52};
+	struct record r;
+
+	commission(&image, &s);
+	authorize(&image, &s, 0, "A-1", "alice");
+	at_time(&image, &s, RECORD_STARTED, 0, NOON_MS - 1000, &r);
+	must_apply(&image, &r);
+	at_time(&image, &s, RECORD_BOUNDARY, 0, NOON_MS - 1000, &r);
+	must_not_apply(&image, &r);
+}
+END_TEST
+
 /* ---- reservations, faults, commands, moments ---- */
 
 static void reserve(struct box_image *image, struct sample *s, const char *account)
@@ -1268,6 +1361,8 @@ static void add_image(Suite *suite)
 	tcase_add_test(image, a_session_that_was_never_started_costs_nothing);
 	tcase_add_test(image, a_service_session_is_booked_to_service);
 	tcase_add_test(image, costs);
+	tcase_add_test(image, energy_goes_to_the_rate_of_its_time);
+	tcase_add_test(image, a_flat_tariff_has_no_boundaries);
 	tcase_add_test(image, a_reservation_is_for_one_account);
 	tcase_add_test(image, a_released_outlet_is_for_all);
 	tcase_add_test(image, a_fault_stays_until_cleared);

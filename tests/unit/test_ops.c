@@ -34,11 +34,11 @@ static struct {
 } box;
 
 static const struct fee_tariff flat = {.id = "flat",
-				      .version = 1,
-				      .currency = "CNY",
-				      .energy_price_micros = 1000000,
-				      .quantum_micros = 1,
-				      .rounding = FEE_ROUND_HALF_UP};
+				       .version = 1,
+				       .currency = "CNY",
+				       .energy_price_micros = 1000000,
+				       .quantum_micros = 1,
+				       .rounding = FEE_ROUND_HALF_UP};
 
 /* --- the box's side --- */
 
@@ -1121,6 +1121,106 @@ static struct ops_order remote(const char *number, const char *account, int outl
 	return o;
 }
 
+/* Cheap at first, five times as dear from where NOW lies on. */
+static struct fee_tariff two_rates(void)
+{
+	struct fee_tariff t = flat;
+	t.energy_price_micros = 0;
+	t.rate_count = 2;
+	t.rates[0] = (struct fee_rate){"valley", 200000};
+	t.rates[1] = (struct fee_rate){"peak", 1000000};
+	t.period_count = 2;
+	t.periods[1] = (struct fee_period){720, 1};
+	t.utc_offset_min = 720 - NOW / FEE_MS_PER_MIN % FEE_DAY_MIN; /* noon is the minute of NOW */
+	return t;
+}
+
+static void boundary(int outlet, const char *order, int64_t register_mwh, uint32_t rate, int64_t wall_ms)
+{
+	struct record r = next_record(RECORD_BOUNDARY, outlet, order);
+	r.has_register = true;
+	r.register_mwh = register_mwh;
+	r.u.boundary.rate = rate;
+	r.u.boundary.wall_ms = wall_ms;
+	write_record(r);
+}
+
+static void started_at(int outlet, const char *order, int64_t register_mwh, int64_t wall_ms, uint32_t rate)
+{
+	struct record r = next_record(RECORD_STARTED, outlet, order);
+	r.has_register = true;
+	r.register_mwh = register_mwh;
+	r.at.wall_ms = wall_ms;
+	r.u.started.rate = rate;
+	write_record(r);
+}
+
+/* Both ends price by rates: 2 kWh at 0.20 and 1.5 kWh at 1.00. */
+START_TEST(settles_by_rates)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 3000000);
+	o.grant.tariff = two_rates();
+	open_order(&o);
+	started_at(0, "o-1", 0, NOW - 3600000, 0);
+	boundary(0, "o-1", 2 * KWH, 1, NOW);
+	ended(0, "o-1", END_CUSTOMER, 3 * KWH + KWH / 2);
+	post();
+	o = order_of("o-1");
+	ck_assert_int_eq(o.state, OPS_ORDER_DONE);
+	ck_assert_int_eq(o.billed_micros, 1900000);
+	ck_assert(!o.price_differs);
+	ck_assert_int_eq(o.receipt.by_rate.mwh[0], 2 * KWH);
+	ck_assert_int_eq(o.receipt.by_rate.mwh[1], 3 * KWH / 2);
+	ck_assert_int_eq(o.receipt.by_rate.mwh[2], 0);
+	ck_assert_int_eq(book("customer:ann"), 8100000);
+}
+END_TEST
+
+/* A box that says peak while the valley's price applies is not believed. */
+START_TEST(a_rate_at_the_wrong_time_is_refused)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 3000000);
+	o.grant.tariff = two_rates();
+	open_order(&o);
+	started_at(0, "o-1", 0, NOW - 3600000, 0);
+	boundary(0, "o-1", 2 * KWH, 1, NOW);
+	damage(box.count - 1, "\"rate\":1", "\"rate\":0");
+	post_from(box.sent);
+	ck_assert_uint_eq(answer.refused_count, 1);
+	ck_assert_str_eq(answer.refused[0].code, "does_not_follow");
+}
+END_TEST
+
+static void report_rates(const char *order, int64_t valley_mwh, int64_t peak_mwh)
+{
+	struct progress p = {.energy_mwh = valley_mwh + peak_mwh, .by_rate = {{valley_mwh, peak_mwh}}};
+	word_copy(p.order, sizeof p.order, order);
+	OK(ops_progress(ops, BOX, &p, NOW, &error));
+}
+
+START_TEST(remote_progress_is_priced_by_rates)
+{
+	struct ops_order o = remote("o-1", "ann", 0, 10000000); /* all she has */
+	o.grant.tariff = two_rates();
+	open_order(&o);
+	started_at(0, "o-1", 0, NOW - 3600000, 0);
+	post();
+	report_rates("o-1", 10 * KWH, 0);
+	ck_assert_int_eq(order_of("o-1").priced_micros, 2000000);
+	report_rates("o-1", 10 * KWH, 7 * KWH);
+	ck_assert_int_eq(order_of("o-1").priced_micros, 9000000);
+	ck_assert(!order_of("o-1").power_off_sent);
+	report_rates("o-1", 10 * KWH, 8 * KWH);
+	ck_assert(order_of("o-1").power_off_sent);
+	struct progress lies = {.energy_mwh = 20 * KWH, .by_rate = {{1}}};
+	word_copy(lies.order, sizeof lies.order, "o-1");
+	OK(ops_progress(ops, BOX, &lies, NOW, &error)); /* rates that do not add up change nothing */
+	ck_assert_int_eq(order_of("o-1").priced_mwh, 18 * KWH);
+	lies.by_rate.mwh[0] = -1;
+	FAILS(ops_progress(ops, BOX, &lies, NOW, &error), -EINVAL);
+}
+END_TEST
+
 START_TEST(lease_grows_and_ends)
 {
 	struct ops_order o = remote("o-1", "ann", 0, 4000000);
@@ -1524,6 +1624,9 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, a_reserved_outlet_is_kept);
 	tcase_add_test(t, stops_are_sent_again);
 	t = add_case(suite, "remote mode", setup, teardown);
+	tcase_add_test(t, settles_by_rates);
+	tcase_add_test(t, a_rate_at_the_wrong_time_is_refused);
+	tcase_add_test(t, remote_progress_is_priced_by_rates);
 	tcase_add_test(t, lease_grows_and_ends);
 	tcase_add_test(t, remote_orders_share_the_book);
 	tcase_add_test(t, local_order_beside_a_remote_one);

@@ -30,6 +30,17 @@ struct ctl_ledger_state {
 	int64_t accepted_seq;
 };
 
+struct ctl_server_state {
+	bool present; /* false: the box has no server, and the rest is empty */
+	char url[CTL_PATH_SIZE];
+	char state[CTL_WORD_SIZE]; /* starting, connected, failing */
+	char reason[CTL_WORD_SIZE];
+	char detail[CTL_DETAIL_SIZE * 2];
+	bool stream; /* commands can come */
+	int64_t heard_ms_ago; /* -1: never */
+	int64_t waiting; /* records */
+};
+
 struct ctl_session_state {
 	bool present;
 	char order[ORDER_SIZE];
@@ -99,6 +110,7 @@ struct ctl_state {
 	int64_t wall_ms; /* 0: not known */
 	enum time_quality quality;
 	struct ctl_ledger_state ledger;
+	struct ctl_server_state server;
 	char metering_door[CTL_WORD_SIZE];
 	bool local_sessions;
 	unsigned outlet_count;

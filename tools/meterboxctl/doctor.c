@@ -12,6 +12,7 @@
 #include "ctl_client.h"
 #include "ctl_findings.h"
 #include "ctl_query.h"
+#include "ctl_server.h"
 #include "ctl_text.h"
 
 #define DEFAULT_CONFIG "/etc/meterbox/meterboxd.conf"
@@ -99,31 +100,58 @@ static void look_at_ledger(struct ctl_findings *f, const struct ctl_state *s)
 		ctl_find(f, CTL_FINDING_OK, "ledger", "", "open, %" PRId64 " records.", l->durable_seq);
 }
 
-/* A box without a server keeps its records for itself. */
-static void look_at_uplink(struct ctl_findings *f, const struct ctl_state *s)
+/* A link that fails harms nobody at once: it becomes a loss when the disk is full or a lease runs out. */
+static void look_at_link(struct ctl_findings *f, const struct ctl_server_state *server)
 {
-	const struct ctl_ledger_state *l = &s->ledger;
-	int64_t unsent = l->last_seq >= 0 && l->accepted_seq >= 0 ? l->last_seq - l->accepted_seq : -1;
+	char heard[CTL_NUMBER_SIZE];
+	ctl_span(heard, server->heard_ms_ago);
+	if (strcmp(server->state, "failing") == 0)
+		ctl_find(f,
+			 CTL_FINDING_WARNING,
+			 "server",
+			 ctl_server_advice(server->reason),
+			 "%s: %s%s%s; last heard %s%s.",
+			 server->url,
+			 server->reason,
+			 server->detail[0] != '\0' ? ": " : "",
+			 server->detail,
+			 server->heard_ms_ago >= 0 ? heard : "never",
+			 server->heard_ms_ago >= 0 ? " ago" : "");
+	else
+		ctl_find(f,
+			 strcmp(server->state, "connected") == 0 ? CTL_FINDING_OK : CTL_FINDING_NOTE,
+			 "server",
+			 "",
+			 "%s: %s.",
+			 server->url,
+			 server->state);
+	if (server->waiting >= UNSENT_MANY)
+		ctl_find(f,
+			 CTL_FINDING_WARNING,
+			 "records",
+			 "check the network and the server; nothing is lost as long as the disk has room",
+			 "%" PRId64 " records have not been accepted by the server.",
+			 server->waiting);
+	else
+		ctl_find(f, CTL_FINDING_OK, "records", "", "%" PRId64 " wait for the server.", server->waiting);
+}
+
+static void look_at_server(struct ctl_findings *f, const struct ctl_state *s)
+{
+	if (s->server.present)
+		look_at_link(f, &s->server);
 	if (s->local_sessions)
 		ctl_find(f,
 			 CTL_FINDING_NOTE,
-			 "uplink",
+			 "sessions",
 			 "",
 			 "local_sessions is on: technicians may grant credit on this box.");
-	else if (unsent >= UNSENT_MANY)
+	else if (!s->server.present)
 		ctl_find(f,
 			 CTL_FINDING_WARNING,
-			 "uplink",
-			 "check the network and the server; nothing is lost as long as the disk has room",
-			 "%" PRId64 " records have not been accepted by the server.",
-			 unsent);
-	else if (unsent >= 0)
-		ctl_find(f,
-			 unsent > 0 ? CTL_FINDING_NOTE : CTL_FINDING_OK,
-			 "uplink",
-			 "",
-			 "%" PRId64 " records wait for the server.",
-			 unsent);
+			 "sessions",
+			 "give it a [server] in meterboxd.conf, or set local_sessions = yes in [box]",
+			 "the box has no server, and technicians may not grant credit: nobody can use it.");
 }
 
 static void look_at_time(struct ctl_findings *f, const struct ctl_state *s)
@@ -375,7 +403,7 @@ static void look_at_outlet(struct ctl_findings *f, const struct ctl_state *s, un
 static void look_at_box(struct ctl_findings *f, const struct ctl_state *s)
 {
 	look_at_ledger(f, s);
-	look_at_uplink(f, s);
+	look_at_server(f, s);
 	look_at_time(f, s);
 	for (unsigned i = 0; i < s->bus_count; i++)
 		look_at_bus(f, &s->buses[i]);

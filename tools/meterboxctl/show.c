@@ -7,7 +7,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl_server.h"
 #include "ctl_text.h"
+
+static void show_server(const struct ctl_server_state *server, FILE *out)
+{
+	char heard[CTL_NUMBER_SIZE];
+	bool failing = strcmp(server->state, "failing") == 0;
+	if (!server->present)
+		return;
+	ctl_span(heard, server->heard_ms_ago);
+	fprintf(out, "server %s: %s", server->url, failing ? "FAILING" : server->state);
+	if (failing)
+		fprintf(out, " (%s)", server->reason);
+	fprintf(out,
+		", last heard %s%s, %" PRId64 " records wait%s\n",
+		server->heard_ms_ago >= 0 ? heard : "never",
+		server->heard_ms_ago >= 0 ? " ago" : "",
+		server->waiting,
+		server->stream ? "" : ", no commands can come");
+	if (failing && server->detail[0] != '\0')
+		fprintf(out, "        %s\n", server->detail);
+	if (failing)
+		fprintf(out, "        To do: %s.\n", ctl_server_advice(server->reason));
+}
 
 static void show_box(const struct ctl_state *s, FILE *out)
 {
@@ -22,9 +45,8 @@ static void show_box(const struct ctl_state *s, FILE *out)
 	fprintf(out, "ledger: %s", l->state);
 	if (l->durable_seq >= 0)
 		fprintf(out, ", %" PRId64 " records", l->durable_seq);
-	if (l->durable_seq >= 0 && l->accepted_seq >= 0 && l->durable_seq > l->accepted_seq && !s->local_sessions)
-		fprintf(out, ", %" PRId64 " of them not yet accepted by the server", l->durable_seq - l->accepted_seq);
 	fprintf(out, "%s%s\n", l->error[0] != '\0' ? ": " : "", l->error);
+	show_server(&s->server, out);
 	fprintf(out, "door of the metering box: %s\n", s->metering_door);
 	if (s->local_sessions)
 		fputs("local sessions: technicians may authorize and grant credit\n", out);

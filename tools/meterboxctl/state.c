@@ -76,6 +76,23 @@ static void take_ledger(struct reader *r, const cJSON *answer, struct ctl_ledger
 	take_known_whole(r, object, "accepted_seq", 0, &ledger->accepted_seq);
 }
 
+static void take_server(struct reader *r, const cJSON *answer, struct ctl_server_state *server)
+{
+	const cJSON *object = ctl_json_object(answer, "server");
+	server->present = object != NULL;
+	if (!server->present)
+		return;
+	take_text(r, object, "url", server->url, sizeof server->url);
+	take_text(r, object, "state", server->state, sizeof server->state);
+	take_text(r, object, "reason", server->reason, sizeof server->reason);
+	take_text(r, object, "detail", server->detail, sizeof server->detail);
+	need(r, ctl_json_bool(object, "stream", &server->stream), "stream");
+	take_whole(r, object, "waiting", 0, &server->waiting);
+	server->heard_ms_ago = -1;
+	if (!cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(object, "heard_ms_ago")))
+		take_whole(r, object, "heard_ms_ago", 0, &server->heard_ms_ago);
+}
+
 static void take_session(struct reader *r, const cJSON *outlet, struct ctl_session_state *session)
 {
 	const cJSON *object = cJSON_GetObjectItemCaseSensitive(outlet, "session");
@@ -242,6 +259,7 @@ enum ctl_exit ctl_state_read(const cJSON *answer, struct ctl_state *state, struc
 	need(&r, state->wall[0] == '\0' || ctl_read_time(state->wall, &state->wall_ms), "wall");
 	state->quality = (enum time_quality)take_word(&r, when, "quality", &time_quality_words);
 	take_ledger(&r, answer, &state->ledger);
+	take_server(&r, answer, &state->server);
 	take_text(&r, answer, "metering_door", state->metering_door, sizeof state->metering_door);
 	need(&r, ctl_json_bool(answer, "local_sessions", &state->local_sessions), "local_sessions");
 	take_outlets(&r, answer, state);

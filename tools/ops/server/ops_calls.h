@@ -1,0 +1,53 @@
+/* tools/ops/server/ops_calls.h: one handler for each call of etc/ops-api.yaml.
+ *
+ * Room: tools/ops/server. */
+#ifndef OPS_CALLS_H
+#define OPS_CALLS_H
+
+#include "ops_request.h"
+
+/* ops_calls_box.c */
+void ops_call_records(struct ops_request *q);
+void ops_call_commands(struct ops_request *q);
+
+/* ops_calls_operator.c */
+void ops_call_health(struct ops_request *q);
+void ops_call_boxes(struct ops_request *q);
+void ops_call_box(struct ops_request *q);
+void ops_call_put_box(struct ops_request *q);
+void ops_call_box_records(struct ops_request *q);
+void ops_call_send(struct ops_request *q);
+void ops_call_check(struct ops_request *q);
+void ops_call_server(struct ops_request *q);
+
+/* ops_calls_money.c */
+void ops_call_account(struct ops_request *q);
+void ops_call_put_account(struct ops_request *q);
+void ops_call_recharge(struct ops_request *q);
+void ops_call_refund(struct ops_request *q);
+void ops_call_order(struct ops_request *q);
+void ops_call_put_order(struct ops_request *q);
+void ops_call_credit(struct ops_request *q);
+
+/* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
+char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE];
+
+/* There may be a command for the box. */
+void ops_wake_box(struct ops_server *server, const char *name);
+
+/* --- JSON, as the wire has it; false when memory is short --- */
+
+bool ops_add_number(cJSON *object, const char *name, int64_t value);
+bool ops_add_time(cJSON *object, const char *name, int64_t wall_ms);
+/* A document of wire.h's writers, from malloc(), which it frees; NULL counts as short memory. */
+bool ops_add_document(cJSON *object, const char *name, char *text);
+
+/* --- the body's fields; false: refused --- */
+
+/* A whole number from low to high; when it is absent, *value stays if optional. */
+bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
+		     bool optional, int64_t *value);
+/* Its text, valid as long as the object, judged by whoever uses it. */
+bool ops_take_text(struct ops_request *q, const cJSON *object, const char *name, const char **text);
+
+#endif

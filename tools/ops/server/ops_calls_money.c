@@ -1,0 +1,282 @@
+/* tools/ops/server/ops_calls_money.c: the operator's calls about accounts and orders; see ops_calls.h.
+ *
+ * Room: tools/ops/server; src/wire, tools/ops/core. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops_calls.h"
+#include "ops_log.h"
+#include "units.h"
+
+static const char *const kind_names[OPS_ACCOUNT_KIND_COUNT] = {[OPS_BOUND] = "bound", [OPS_SHARED] = "shared"};
+static const char *const state_names[OPS_ORDER_STATE_COUNT] = {
+	[OPS_ORDER_SENT] = "sent",
+	[OPS_ORDER_OPEN] = "open",
+	[OPS_ORDER_DONE] = "done",
+	[OPS_ORDER_CANCELLED] = "cancelled",
+};
+
+/* --- accounts --- */
+
+void ops_call_account(struct ops_request *q)
+{
+	struct ops *ops = q->server->ops;
+	struct ops_error error;
+	enum ops_account_kind kind;
+	int64_t limit_micros, balance_micros, spendable_micros;
+	int result = ops_get_account(ops, q->name, &kind, &limit_micros, &error);
+	if (result < 0 || (result = ops_balance(ops, q->name, &balance_micros, &error)) < 0 ||
+	    (result = ops_spendable(ops, q->name, &spendable_micros, &error)) < 0) {
+		ops_refuse_core(q, result, &error);
+		return;
+	}
+	cJSON *object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "account", q->name);
+	cJSON_AddStringToObject(object, "kind", kind_names[kind]);
+	ops_add_number(object, "limit_micros", limit_micros);
+	ops_add_number(object, "balance_micros", balance_micros);
+	ops_add_number(object, "spendable_micros", spendable_micros);
+	ops_answer(q, MHD_HTTP_OK, object);
+}
+
+/* False: refused. */
+static bool find_kind(struct ops_request *q, const char *word, enum ops_account_kind *kind)
+{
+	for (unsigned i = 0; i < OPS_ACCOUNT_KIND_COUNT; i++) {
+		if (strcmp(kind_names[i], word) == 0) {
+			*kind = (enum ops_account_kind)i;
+			return true;
+		}
+	}
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "kind must be bound or shared");
+	return false;
+}
+
+void ops_call_put_account(struct ops_request *q)
+{
+	struct ops_error error;
+	const char *word;
+	enum ops_account_kind kind = OPS_BOUND;
+	int64_t limit_micros = 0;
+	cJSON *object = ops_request_object(q);
+	if (object == NULL)
+		return;
+	bool valid = ops_take_text(q, object, "kind", &word) && find_kind(q, word, &kind) &&
+		     ops_take_number(q, object, "limit_micros", 0, FEE_MONEY_MAX_MICROS, true, &limit_micros);
+	cJSON_Delete(object);
+	if (!valid)
+		return;
+	int result = ops_add_account(q->server->ops, q->name, kind, limit_micros, &error);
+	if (result < 0)
+		ops_refuse_core(q, result, &error);
+	else
+		ops_call_account(q);
+}
+
+/* {"micros":N,"key":"..."} for one of the core's calls; 0 or negative errno, or 1 when it was refused already. */
+static int move_money(struct ops_request *q, struct ops_error *error,
+		      int (*move)(struct ops *ops, const char *name, int64_t micros, const char *key,
+				  struct ops_error *error))
+{
+	const char *key;
+	int64_t micros = 0;
+	int result = 1;
+	cJSON *object = ops_request_object(q);
+	if (object == NULL)
+		return 1;
+	if (ops_take_number(q, object, "micros", 1, FEE_MONEY_MAX_MICROS, false, &micros) &&
+	    ops_take_text(q, object, "key", &key)) {
+		result = move(q->server->ops, q->name, micros, key, error);
+		if (result == 0)
+			ops_log(OPS_LOG_INFO,
+				"money",
+				"call=%s name=%s micros=%" PRId64 " key=%s",
+				ops_log_text(q->route->pattern).text,
+				ops_log_text(q->name).text,
+				micros,
+				ops_log_text(key).text);
+	}
+	cJSON_Delete(object);
+	return result;
+}
+
+static void answer_account(struct ops_request *q, int result, const struct ops_error *error)
+{
+	if (result < 0)
+		ops_refuse_core(q, result, error);
+	else if (result == 0)
+		ops_call_account(q);
+}
+
+void ops_call_recharge(struct ops_request *q)
+{
+	struct ops_error error;
+	answer_account(q, move_money(q, &error, ops_recharge), &error);
+}
+
+void ops_call_refund(struct ops_request *q)
+{
+	struct ops_error error;
+	answer_account(q, move_money(q, &error, ops_refund), &error);
+}
+
+/* --- orders --- */
+
+static cJSON *receipt_object(const struct receipt *r)
+{
+	cJSON *object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "reason", word_name(&end_reason_words, r->reason));
+	ops_add_number(object, "start_mwh", r->start_mwh);
+	ops_add_number(object, "energy_mwh", r->energy_mwh);
+	ops_add_number(object, "amount_micros", r->amount_micros);
+	ops_add_number(object, "energised_ms", r->energised_ms);
+	cJSON_AddBoolToObject(object, "settled", r->settled);
+	return object;
+}
+
+static cJSON *order_object(const struct ops_order *o)
+{
+	cJSON *object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "order", o->grant.order);
+	cJSON_AddStringToObject(object, "box", o->box);
+	ops_add_number(object, "outlet", o->outlet + 1);
+	cJSON_AddStringToObject(object, "account", o->grant.account);
+	cJSON_AddStringToObject(object, "mode", word_name(&fee_mode_words, o->grant.mode));
+	cJSON_AddStringToObject(object, "state", state_names[o->state]);
+	ops_add_number(object, "held_micros", o->held_micros);
+	cJSON_AddBoolToObject(object, "started", o->started);
+	ops_add_number(object, "billed_micros", o->billed_micros);
+	ops_add_number(object, "captured_micros", o->captured_micros);
+	ops_add_number(object, "written_off_micros", o->written_off_micros);
+	cJSON_AddBoolToObject(object, "price_differs", o->price_differs);
+	cJSON_AddBoolToObject(object, "ledger_lost", o->ledger_lost);
+	cJSON_AddBoolToObject(object, "power_off_sent", o->power_off_sent);
+	if (o->state == OPS_ORDER_DONE)
+		cJSON_AddItemToObject(object, "receipt", receipt_object(&o->receipt));
+	else
+		cJSON_AddNullToObject(object, "receipt");
+	return object;
+}
+
+static void answer_order(struct ops_request *q, unsigned status)
+{
+	struct ops_error error;
+	struct ops_order order;
+	int result = ops_get_order(q->server->ops, q->name, &order, &error);
+	if (result < 0)
+		ops_refuse_core(q, result, &error);
+	else
+		ops_answer(q, status, order_object(&order));
+}
+
+void ops_call_order(struct ops_request *q)
+{
+	answer_order(q, MHD_HTTP_OK);
+}
+
+/* Moves the body's fields that make a grant into an authorize command's document, which has a reader. */
+static cJSON *authorize_document(cJSON *body, const char *order)
+{
+	static const char *const fields[] = {"account",
+					     "mode",
+					     "tariff",
+					     "credit_micros",
+					     "lease_ms",
+					     "hold_ms",
+					     "limit_mwh",
+					     "limit_micros",
+					     "limit_ms"};
+	static const char *const optional[] = {"lease_ms", "limit_mwh", "limit_micros", "limit_ms"};
+	cJSON *document = cJSON_CreateObject();
+	cJSON *grant = cJSON_CreateObject();
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		cJSON_AddItemToObject(grant, fields[i], cJSON_DetachItemFromObjectCaseSensitive(body, fields[i]));
+	for (size_t i = 0; i < sizeof optional / sizeof *optional; i++) {
+		if (!cJSON_HasObjectItem(grant, optional[i]))
+			ops_add_number(grant, optional[i], 0);
+	}
+	cJSON_AddStringToObject(grant, "order", order);
+	cJSON_AddStringToObject(grant, "session_kind", "customer");
+	cJSON_AddItemToObject(document, "grant", grant);
+	cJSON_AddItemToObject(document, "box", cJSON_DetachItemFromObjectCaseSensitive(body, "box"));
+	cJSON_AddItemToObject(document, "outlet", cJSON_DetachItemFromObjectCaseSensitive(body, "outlet"));
+	cJSON_AddStringToObject(document, "id", "new");
+	ops_add_number(document, "seq", 1);
+	cJSON_AddStringToObject(document, "not_after", "2000-01-01T00:00:00.000Z");
+	cJSON_AddStringToObject(document, "type", "authorize");
+	cJSON_AddStringToObject(document, "actor", "server");
+	return document;
+}
+
+/* False: refused. */
+static bool read_order(struct ops_request *q, struct ops_order *order)
+{
+	struct wire_error error;
+	struct command command;
+	cJSON *body = ops_request_object(q);
+	if (body == NULL)
+		return false;
+	char *text = json_print_and_delete(authorize_document(body, q->name));
+	cJSON_Delete(body);
+	if (text == NULL) {
+		ops_refuse_memory(q);
+		return false;
+	}
+	bool valid = wire_read_command(text, strlen(text), &command, &error);
+	free(text);
+	if (!valid) {
+		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s", error.text);
+		return false;
+	}
+	*order = (struct ops_order){.outlet = command.outlet, .grant = command.u.authorize};
+	memcpy(order->box, command.box, sizeof order->box);
+	return true;
+}
+
+void ops_call_put_order(struct ops_request *q)
+{
+	struct ops *ops = q->server->ops;
+	struct ops_error error;
+	struct ops_order order, before;
+	if (!read_order(q, &order))
+		return;
+	int found = ops_get_order(ops, order.grant.order, &before, &error);
+	int result = found < 0 && found != -ENOENT ? found : ops_create_order(ops, &order, ops_wall_now_ms(), &error);
+	if (result < 0) {
+		ops_refuse_core(q, result, &error);
+		return;
+	}
+	if (found == -ENOENT)
+		ops_log(OPS_LOG_INFO,
+			"order",
+			"order=%s box=%s outlet=%d account=%s credit_micros=%" PRId64,
+			ops_log_text(order.grant.order).text,
+			ops_log_text(order.box).text,
+			order.outlet + 1,
+			ops_log_text(order.grant.account).text,
+			order.grant.credit_micros);
+	ops_wake_box(q->server, order.box);
+	answer_order(q, found == -ENOENT ? MHD_HTTP_CREATED : MHD_HTTP_OK);
+}
+
+static int add_credit_now(struct ops *ops, const char *number, int64_t micros, const char *key, struct ops_error *error)
+{
+	return ops_add_credit(ops, number, micros, key, ops_wall_now_ms(), error);
+}
+
+void ops_call_credit(struct ops_request *q)
+{
+	struct ops_error error;
+	struct ops_order order;
+	int result = move_money(q, &error, add_credit_now);
+	if (result < 0)
+		ops_refuse_core(q, result, &error);
+	if (result != 0)
+		return;
+	if (ops_get_order(q->server->ops, q->name, &order, &error) == 0)
+		ops_wake_box(q->server, order.box);
+	answer_order(q, MHD_HTTP_OK);
+}

@@ -1,0 +1,40 @@
+/* tools/ops/server/ops_live.h: what the server knows of boxes only as long as it runs: who was heard when, the latest
+ * progress, the open stream.
+ *
+ * Room: tools/ops/server. Entries are made for boxes of the store only, so that their number is the store's; they stay
+ * until the end. */
+#ifndef OPS_LIVE_H
+#define OPS_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "command.h"
+#include "progress.h"
+
+struct ops_stream;
+
+struct ops_live_box {
+	char name[BOX_ID_SIZE];
+	int64_t heard_ms; /* wall time; 0: not since this process began */
+	struct ops_stream *stream; /* NULL: none is open */
+	struct progress *progress[OUTLETS_MAX]; /* the latest; NULL: none */
+	struct ops_live_box *next; /* in its bucket */
+};
+
+struct ops_live; /* opaque */
+
+/* NULL when memory is short. */
+struct ops_live *ops_live_new(void);
+void ops_live_free(struct ops_live *live); /* NULL is allowed; its streams are gone by then */
+
+/* The box's entry, or NULL when there is none yet. */
+struct ops_live_box *ops_live_find(struct ops_live *live, const char *name);
+
+/* The box's entry, made when there is none; NULL when memory is short. */
+struct ops_live_box *ops_live_get(struct ops_live *live, const char *name);
+
+/* Keeps the outlet's latest progress. False when memory is short. */
+bool ops_live_keep(struct ops_live_box *box, const struct progress *progress);
+
+#endif

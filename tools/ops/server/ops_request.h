@@ -1,0 +1,97 @@
+/* tools/ops/server/ops_request.h: one request from its first header to its answer.
+ *
+ * Room: tools/ops/server; libmicrohttpd, cJSON. A request is judged as soon as its headers are there; only one that may
+ * go on has its body kept. A body that will be refused is read and thrown away, within limits, as a client that is still
+ * sending would not see the answer. */
+#ifndef OPS_REQUEST_H
+#define OPS_REQUEST_H
+
+#include "json.h"
+#include "ops_server.h"
+
+#define REQUEST_NAME_SIZE 64 /* of what a path names */
+#define REQUEST_BOX_BODY_MAX (2 * 1024 * 1024) /* of a batch, as it travels */
+#define REQUEST_OPERATOR_BODY_MAX (64 * 1024)
+#define REQUEST_BODIES_MAX (64 * 1024 * 1024) /* of all requests together; beyond it: 503 */
+#define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
+#define REQUEST_MESSAGE_SIZE 256
+#define REQUEST_RETRY_S 10
+
+struct ops_request;
+
+enum ops_who {
+	OPS_ANYONE,
+	OPS_BOX, /* the one that the path names */
+	OPS_OPERATOR
+};
+
+struct ops_route {
+	const char *method;
+	const char *pattern; /* of the path; {} is the name */
+	void (*handle)(struct ops_request *request); /* gives the answer */
+	enum ops_who who;
+	size_t body_max;
+	bool gzip; /* the body may be packed */
+};
+
+struct ops_request {
+	struct ops_server *server;
+	struct MHD_Connection *connection;
+	const struct ops_route *route; /* NULL when there is none */
+	char name[REQUEST_NAME_SIZE]; /* from the path; empty when it names nothing */
+	struct ops_live_box *box; /* of a box's call */
+	bool gzip; /* the body is packed */
+	char *body; /* NUL-terminated; NULL when there is none */
+	size_t size, capacity;
+	size_t drained;
+	/* The answer; nothing is answered yet while status is 0. */
+	unsigned status;
+	struct MHD_Response *response;
+	const char *code; /* of an error, as below */
+	char message[REQUEST_MESSAGE_SIZE];
+	unsigned retry_s; /* Retry-After; 0: none */
+	char allow[32]; /* the methods that would do, of a 405 */
+};
+
+/* --- libmicrohttpd's callbacks; cls is the server --- */
+
+enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+				 const char *version, const char *data, size_t *size, void **context);
+void ops_request_completed(void *cls, struct MHD_Connection *connection, void **context,
+			   enum MHD_RequestTerminationCode why);
+/* Leaves everything as it was: paths are decoded segment by segment, and nothing may hide in them. */
+size_t ops_request_unescape(void *cls, struct MHD_Connection *connection, char *text);
+
+/* --- for handlers: each of these gives the answer --- */
+
+/* The object becomes the body; it is deleted. NULL: memory was short. */
+void ops_answer(struct ops_request *q, unsigned status, cJSON *object);
+
+/* The text, from malloc(), becomes the body. NULL: memory was short. */
+void ops_answer_text(struct ops_request *q, unsigned status, char *text);
+
+/* {"error":{"code":...,"message":...}} */
+void ops_refuse(struct ops_request *q, unsigned status, const char *code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void ops_refuse_memory(struct ops_request *q);
+
+/* What the core's negative errno means. */
+void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *error);
+
+/* --- what a request says --- */
+
+/* The body as a JSON object, which the caller deletes; an empty body is an empty object. NULL: refused. */
+cJSON *ops_request_object(struct ops_request *q);
+
+/* A number of the query; *value stays when it is absent. False: refused. */
+bool ops_request_number(struct ops_request *q, const char *name, uint64_t low, uint64_t high, uint64_t *value);
+
+/* Digits only, from low to high. */
+bool ops_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);
+
+/* --- routes --- */
+
+/* Finds the route and judges who asks, by headers alone: fills route, name and box, or refuses. */
+void ops_route(struct ops_request *q, const char *method, const char *url);
+
+#endif
