@@ -96,14 +96,24 @@ static int64_t cost_micros(const struct grant *g, const struct fee_energy *used)
 	       line_micros(t, 1, t->start_fee_micros, 1);
 }
 
-/* What it would cost at most with so much more, or at least with so much less. */
-static int64_t cost_with(const struct grant *g, const struct fee_energy *used, int64_t more_mwh)
+/* What it would cost at most with so much more: at whatever rate, for rounding may hide a little at a dearer one. */
+static int64_t cost_with_more(const struct grant *g, const struct fee_energy *used, int64_t more_mwh)
+{
+	int64_t most = 0;
+	for (uint32_t i = 0; i < fee_rates(&g->tariff); i++) {
+		struct fee_energy e = *used;
+		e.mwh[i] += more_mwh;
+		if (cost_micros(g, &e) > most)
+			most = cost_micros(g, &e);
+	}
+	return most;
+}
+
+/* What it would cost at least with so much less. */
+static int64_t cost_with_less(const struct grant *g, const struct fee_energy *used, int64_t less_mwh)
 {
 	struct fee_energy e = *used;
-	uint32_t dearest = fee_dearest_rate(&g->tariff);
-	if (more_mwh >= 0)
-		e.mwh[dearest] += more_mwh;
-	while (more_mwh < 0) {
+	while (less_mwh > 0) {
 		uint32_t from = FEE_RATES_MAX;
 		for (uint32_t i = 0; i < fee_rates(&g->tariff); i++) {
 			bool dearer = from == FEE_RATES_MAX || price_of(&g->tariff, i) > price_of(&g->tariff, from);
@@ -112,9 +122,9 @@ static int64_t cost_with(const struct grant *g, const struct fee_energy *used, i
 		}
 		if (from == FEE_RATES_MAX)
 			break;
-		int64_t part = e.mwh[from] < -more_mwh ? e.mwh[from] : -more_mwh;
+		int64_t part = e.mwh[from] < less_mwh ? e.mwh[from] : less_mwh;
 		e.mwh[from] -= part;
-		more_mwh += part;
+		less_mwh -= part;
 	}
 	return cost_micros(g, &e);
 }
@@ -285,13 +295,7 @@ static void check_cut_off(struct checker *c, struct checked_outlet *o, const str
 		/* The other's cost so far is known by its last record only: what it used since may be all of the rest. */
 		return;
 	}
-	int64_t allowed = 0;
-	for (uint32_t i = 0; i < fee_rates(&s->grant.tariff); i++) { /* rounding may hide a little at a dearer rate */
-		struct fee_energy more = s->used;
-		more.mwh[i] += o->bound_mwh + 1;
-		if (cost_micros(&s->grant, &more) - cost > allowed)
-			allowed = cost_micros(&s->grant, &more) - cost;
-	}
+	int64_t allowed = cost_with_more(&s->grant, &s->used, o->bound_mwh + 1) - cost;
 	/* Sessions that shared the pool and have ended kept their bounds back, and so did this one, beside its step. */
 	if (pool->bound_micros > 0)
 		allowed = pool->bound_micros + 2 * bound_micros(&s->grant, o->bound_mwh);
@@ -324,7 +328,7 @@ static void check_money(struct checker *c, struct checked_outlet *o, const struc
 	int64_t left = pool->granted_micros - pool->spent_micros;
 	bool calm = !(s->causes & (CAUSE_BREAKER | CAUSE_METER));
 	int64_t within = receipt->energy_mwh - o->bound_mwh;
-	if (calm && within > 0 && cost_with(&s->grant, &s->used, -o->bound_mwh) > left + pool->bound_micros)
+	if (calm && within > 0 && cost_with_less(&s->grant, &s->used, o->bound_mwh) > left + pool->bound_micros)
 		checker_violate(c,
 				7,
 				"session %s: cost %lld micros, credit %lld, bound %lld",
@@ -381,7 +385,7 @@ static void check_reason(struct checker *c, struct checked_outlet *o, const stru
 	else if (reason == END_LIMIT_ENERGY)
 		explained = g->limit_mwh > 0 && energy + o->bound_mwh >= g->limit_mwh;
 	else if (reason == END_LIMIT_AMOUNT)
-		explained = g->limit_micros > 0 && cost_with(g, &s->used, o->bound_mwh) >= g->limit_micros;
+		explained = g->limit_micros > 0 && cost_with_more(g, &s->used, o->bound_mwh) >= g->limit_micros;
 	else if (reason == END_LIMIT_TIME)
 		explained = g->limit_ms > 0 && r->u.ended.energised_ms >= g->limit_ms;
 	if (!explained)
