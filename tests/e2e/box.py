@@ -61,8 +61,9 @@ def tariff(price=1000000, **more):
             "rounding": "half_up", **more}
 
 
-def price(of, energy_mwh):
-    """What an energy costs by a tariff, computed here: the daemon is not its own judge."""
+def price(of, energy_mwh, by_rate=None):
+    """What an energy costs by a tariff, computed here: the daemon is not its own judge. by_rate: with a tariff by time of
+    use, the energy at each of its rates."""
     if energy_mwh == 0:
         return 0
     def line(quantity, micros, per):
@@ -70,7 +71,9 @@ def price(of, energy_mwh):
         product = quantity * micros
         up = {"down": 0, "half_up": per // 2, "up": per - 1}[of["rounding"]]
         return (product + up) // per * of["quantum_micros"]
-    return (line(energy_mwh, of["energy_price_micros"], 1000000) +
+    energy = sum(line(mwh, rate["price_micros"], 1000000) for mwh, rate in zip(by_rate, of["rates"])) \
+        if of.get("rates") else line(energy_mwh, of["energy_price_micros"], 1000000)
+    return (energy +
             line(energy_mwh, of.get("service_price_micros", 0), 1000000) + line(1, of.get("start_fee_micros", 0), 1))
 
 
@@ -259,11 +262,14 @@ class Account:
         if kind == "authorized":
             if self.session:
                 self.complain(record, "another session is open")
-            self.session = {"grant": record["grant"], "start": None, "mwh": 0}
+            self.session = {"grant": record["grant"], "start": None, "mwh": 0, "rate": 0, "rates": [0] * 8}
         elif kind == "started" and self.session:
             if self.session["start"] is not None:
                 self.complain(record, "started twice")
             self.session["start"] = record["register_mwh"]
+            self.session["rate"] = record.get("rate", 0)
+        elif kind in ("resumed", "boundary") and self.session:
+            self.session["rate"] = record.get("rate", 0)
         elif kind == "ended":
             self.end(record)
 
@@ -273,6 +279,7 @@ class Account:
             self.complain(record, "the register falls")
         if self.session and self.session["start"] is not None:
             self.session["mwh"] += moved
+            self.session["rates"][self.session["rate"]] += moved
         else:
             self.outside += moved
         self.register = record["register_mwh"]
@@ -290,7 +297,11 @@ class Account:
             self.complain(record, "energy is not the end register less the start register")
         service = session["grant"]["session_kind"] == "service"
         ours = receipt["reason"] in ("meter_silent", "meter_implausible", "breaker_fault", "storage", "clock")
-        due = 0 if service or ours else price(session["grant"]["tariff"], receipt["energy_mwh"])
+        by_rate = not service and session["grant"]["tariff"].get("rates")
+        said = receipt.get("rates_mwh", [])
+        if by_rate and said + [0] * (8 - len(said)) != session["rates"]:
+            self.complain(record, f"the rates are {said}, not {session['rates']}")
+        due = 0 if service or ours else price(session["grant"]["tariff"], receipt["energy_mwh"], session["rates"])
         if receipt["amount_micros"] != due:
             self.complain(record, f"the amount is {receipt['amount_micros']}, not {due}")
         if service:

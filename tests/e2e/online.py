@@ -1,10 +1,14 @@
 """A box with its server: boxsim, meterboxd and meterbox-ops as real processes, joined by plain HTTP on loopback, commands
-signed. Used by the tests of this folder and by tests/bench."""
+signed, each message between them held against etc/ops-api.yaml. Used by the tests of this folder."""
+import functools
 import time
 from pathlib import Path
 
+import api
 import box
 import ops
+
+CONTRACT = Path(__file__).resolve().parents[2] / "etc" / "ops-api.yaml"
 
 TOKEN = "token-of-box-1-in-the-tests"
 
@@ -18,6 +22,11 @@ def server_section(server, folder, port=None, **keys):
             "command_key_file": server.key + ".pub", "heartbeat_s": 10, "backoff_min_ms": 100, "backoff_max_ms": 1000,
             "progress_ms": 500, **keys}
     return "[server]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items())
+
+
+@functools.cache
+def contract():
+    return api.Contract(CONTRACT)
 
 
 def noon_tariff(prices, in_ms):
@@ -38,11 +47,18 @@ class OnlineTest(ops.OpsTest, box.E2eTest):
         self.servers = []
         return box.E2eTest.run(self, result)
 
-    def join(self, server, keys=None, start=True, **options):
+    def join(self, server, keys=None, start=True, tapped=True, **options):
+        """tapped: what passes between the two is judged (which takes its time with very much of it)."""
         server.provision("box-1", TOKEN)
+        port = server.port
+        if tapped:
+            tap = api.Tap(contract(), server.port)
+            port = tap.port
+            self.addCleanup(tap.close)
+            self.addCleanup(tap.check)  # when both ends are closed, and before the tap is
         options["box"] = {"local_sessions": "no", "trust_system_clock": "yes", **options.get("box", {})}
         world = self.world(start=False, **options)
-        world.write_config(more=server_section(server, world.folder, **(keys or {})))
+        world.write_config(more=server_section(server, world.folder, port, **(keys or {})))
         if start:
             world.start()
             self.await_link(server, world)

@@ -121,42 +121,39 @@ class Remote(OnlineTest):
         self.assertEqual(server.balance("bob"), 10 ** 6 - order["billed_micros"])
 
     def test_a_rate_changes_while_power_flows(self):
-        """Both ends price each part at its rate; so does this test."""
-        for mode in ("local", "remote"):
-            with self.subTest(mode):
-                server = self.ops()
-                world = self.join(server)
-                server.account("ann", 10 ** 7)
-                prices = (300000, 1100000, 700000)
-                of, noon_ms = noon_tariff(prices, 8000)
-                self.sell(server, world, "o-1", load_w=LOAD_W, account="ann", credit=10 ** 6, tariff=of, mode=mode,
-                          lease_ms=600000 if mode == "remote" else 0)
-                wait_for("noon", lambda: time.time() * 1000 > noon_ms)
-                rate = lambda: report(server).get("rates_mwh", [0])
-                if mode == "remote":
-                    wait_for("energy at noon's rate", lambda: len(rate()) > 1 and rate()[1] > STEP_MWH)
-                else:
-                    register = world.boxsim.outlet(1)["register_mwh"]
-                    wait_for("steps", lambda: world.boxsim.outlet(1)["register_mwh"] >= register + 2 * STEP_MWH)
-                server.send(type="stop", outlet=1, order="o-1")
-                order = self.await_order(server, "o-1", "done")
-                ledger = world.ledger()
-                boundary = ledger.only("o-1", "boundary")
-                self.assertEqual((boundary["rate"], boundary["unknown_time"]), (1, False))
-                split = ledger.ended("o-1")["rates_mwh"]
-                self.assertEqual(len(split), 2)
-                self.assertEqual(split[0], boundary["register_mwh"] - ledger.only("o-1", "started")["register_mwh"])
-                self.assertGreater(split[1], 0)
-                by_hand = sum((mwh * price + 500000) // 1000000 for mwh, price in zip(split, prices))
-                self.assert_bill(order, ledger, lambda _, due=by_hand: due)
-                self.assertEqual(server.check(), [])
+        """Both ends price each part at its rate; so does this test. One outlet sells by itself, the other for the server."""
+        server = self.ops()
+        world = self.join(server)
+        prices = (300000, 1100000, 700000)
+        of, noon_ms = noon_tariff(prices, 15000)
+        for outlet, mode, load_w in ((1, "local", LOAD_W), (2, "remote", 3000)):
+            account = f"account-{outlet}"
+            server.account(account, 10 ** 7)
+            self.sell(server, world, f"o-{outlet}", outlet, load_w, account=account, credit=10 ** 6, tariff=of, mode=mode,
+                      lease_ms=600000 if mode == "remote" else 0)
+        wait_for("noon", lambda: time.time() * 1000 > noon_ms)
+        wait_for("energy at noon's rate, as the server knows it",
+                 lambda: len(report(server, 2).get("rates_mwh", [])) > 1 and report(server, 2)["rates_mwh"][1] > STEP_MWH)
+        for outlet in (1, 2):
+            server.send(type="stop", outlet=outlet, order=f"o-{outlet}")
+            order = self.await_order(server, f"o-{outlet}", "done")
+            ledger = world.ledger()
+            boundary = ledger.only(f"o-{outlet}", "boundary")
+            self.assertEqual((boundary["rate"], boundary["unknown_time"]), (1, False))
+            split = ledger.ended(f"o-{outlet}")["rates_mwh"]
+            started = ledger.only(f"o-{outlet}", "started")
+            self.assertEqual(split[0], boundary["register_mwh"] - started["register_mwh"])
+            self.assertEqual(len(split), 2)
+            self.assertGreater(split[1], 0)
+            self.assert_bill(order, ledger, lambda r: box.price(of, r["energy_mwh"], r["rates_mwh"]))
+        self.assertEqual(server.check(), [])
 
 
 class Backlog(OnlineTest):
     def test_a_months_backlog_drains_whole(self):
         """Records of a month without a link, then a link: the server has them all, text by text."""
         server = self.ops()
-        world = self.join(server, start=False)
+        world = self.join(server, start=False, tapped=False)
         state = Path(world.folder, "state")
         state.mkdir()
         subprocess.run([arguments.backlog, str(state / "ledger.db"), str(arguments.records)], check=True,
