@@ -75,6 +75,6 @@ const char *command_fault(const struct command *c)
 		return "a technician has a name";
 	bool metering_door = c->type == COMMAND_UNLOCK && c->outlet == RECORD_NO_OUTLET;
 	if (!metering_door && (c->outlet < 0 || c->outlet >= OUTLETS_MAX))
-		return "outlet must be 0 to 15";
+		return "outlet must be one of the 16 that a box can have";
 	return arguments_fault(c);
 }

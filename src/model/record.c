@@ -291,7 +291,7 @@ const char *record_fault(const struct record *r)
 	if (!has(&record_kind_words, r->kind))
 		return "kind is not in the list of record kinds";
 	if (!outlet_fits(r))
-		return "outlet must be 0 to 15, or none where the kind allows it";
+		return "outlet must be one of the 16 that a box can have, or none where the kind allows it";
 	if (!has(&time_quality_words, r->at.quality))
 		return "time_quality must be unknown, relative or synchronised";
 	if (r->seq > EXACT_MAX || r->at.mono_ms > (int64_t)EXACT_MAX)

@@ -4,9 +4,9 @@
 usage: streams.py --meterbox-ops PATH [--boxes N] [--idle SECONDS] [--heartbeat SECONDS] [--push N] [--seed N]
 
 Provisions N boxes (2000), posts a boot record for each, opens a stream of each, all held by one process. Measures the
-server's memory before and after, its processor time during so many seconds (60) of idle heartbeats (every 30 s), and how
-long a command takes from the operator's call to its arrival at 200 boxes chosen by the seed, one after the other. Prints
-one JSON object. The server runs as in a test: plain HTTP on the loopback, database in the temporary folder."""
+server's memory before and after, its processor time during so many seconds (60) of idle heartbeats (every 30 s), and
+how long a command takes from the operator's call to its arrival at 200 boxes chosen by the seed, one after the other.
+Prints one JSON object. The server runs as in a test: plain HTTP on the loopback, database in the temporary folder."""
 import argparse
 import json
 import random

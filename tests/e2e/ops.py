@@ -1,8 +1,8 @@
-"""The operations server on this machine: meterbox-ops as a real process on a port of its own, the operator's calls, a box
-that is played by Python (records, progress, a command stream), and what tests need to look at afterwards.
+"""The operations server on this machine: meterbox-ops as a real process on a port of its own, the operator's calls, a
+box that is played by Python (records, progress, a command stream), and what tests need to look at afterwards.
 
-Used by the tests of this folder and by tests/bench; Python's standard library only. Like box.py it waits for conditions,
-never for a time."""
+Used by the tests of this folder and by tests/bench; Python's standard library only. Like box.py it waits for
+conditions, never for a time."""
 import argparse
 import base64
 import gzip
@@ -362,9 +362,10 @@ class Records:
         self.add("authorized", command["outlet"], grant["order"], grant=grant)
         return self.command(command)
 
-    def started(self, outlet=1, register=None):
+    def started(self, outlet=1, register=None, **more):
+        """more: the rate, of a tariff by time of use."""
         register = self.register[outlet] if register is None else register
-        text = self.add("started", outlet, self.sessions[outlet][0]["order"], register)
+        text = self.add("started", outlet, self.sessions[outlet][0]["order"], register, **more)
         self.sessions[outlet][1] = register
         return text
 
@@ -377,16 +378,18 @@ class Records:
                  lease_ms=command["lease_ms"])
         return self.command(command)
 
-    def ended(self, outlet=1, register=None, reason="customer"):
+    def ended(self, outlet=1, register=None, reason="customer", **more):
+        """more: what the receipt has beside, or instead of, what a flat tariff's has."""
         grant, start, energy = self.sessions.pop(outlet)
         last = self.register[outlet]
         if start is not None:
             register = last if register is None else register
             energy += register - last
         amount = 0 if reason in ("meter_silent", "meter_implausible", "breaker_fault", "storage", "clock") else \
-            price(grant["tariff"], energy)
+            more.get("amount_micros") or price(grant["tariff"], energy)
         receipt = {"reason": reason, "start_mwh": last if start is None else start, "energy_mwh": energy,
-                   "amount_micros": amount, "energised_ms": 1000 if start is not None else 0, "settled": True}
+                   "amount_micros": amount, "energised_ms": 1000 if start is not None else 0, "settled": True,
+                   **more}
         return self.add("ended", outlet, grant["order"], register if start is not None else None, receipt=receipt)
 
     def available(self, outlet, order):
@@ -489,8 +492,8 @@ def raw(ops, data, patience=PATIENCE_S):
 
 
 def fling(ops, data):
-    """Sends bytes and says that no more will come; the connection, of which nothing is expected. (A peer that is gone in
-    the middle of a request may be noticed only when the server's patience with it ends.)"""
+    """Sends bytes and says that no more will come; the connection, of which nothing is expected. (A peer that is gone
+    in the middle of a request may be noticed only when the server's patience with it ends.)"""
     peer = socket.create_connection(("127.0.0.1", ops.port), timeout=PATIENCE_S)
     try:
         peer.sendall(data)

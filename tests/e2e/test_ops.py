@@ -61,6 +61,7 @@ class Start(ops.OpsTest):
         self.refused(64, "--behind-proxy", *self.usual("--cert", "x", "--key", "y", "--behind-proxy"))
         self.refused(64, "--command-seconds", *self.usual("--command-seconds", "0"))
         self.refused(64, "--max-connections", *self.usual("--max-connections", "1e9"))
+        self.refused(64, "--request-seconds", *self.usual("--request-seconds", "0"))
         self.refused(64, "--log-level", *self.usual("--log-level", "loud"))
         self.refused(64, "arguments", *self.usual("extra"))
         self.refused(64, "wrong usage", *self.usual("--what"))
@@ -115,7 +116,8 @@ class Start(ops.OpsTest):
         cert, key = self.folder / "cert.pem", self.folder / "key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", "/CN=ops",
-                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True, timeout=box.PATIENCE_S)
+                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True,
+                       timeout=box.PATIENCE_S)
         server = self.ops("--listen", "0.0.0.0:0", tls=(str(cert), str(key)))
         played = self.box(server)
         with played.stream() as stream:
@@ -162,7 +164,7 @@ class Access(ops.OpsTest):
         for wrong in (None, "token-of-box-1-as-givem", "token-of-box-1-as-given-", OPERATOR_TOKEN):
             self.assert_refused(server.call("GET", path, token=wrong), 401, "unauthorized")
         self.assert_refused(server.call("GET", "/v1/boxes/nobody/commands", token=OPERATOR_TOKEN), 401, "unauthorized")
-        wait_for("403 for another box's token", lambda: server.call("GET", path, token=made).status == 403)
+        self.assert_refused(server.call("GET", path, token=made), 403, "forbidden")
         server.stream("box-1").close()
         for token in ("short", "x" * 129, 'with "quotes" in it', 7, None):
             answer = server.call("PUT", "/v1/operator/boxes/box-1", {"token": token}, OPERATOR_TOKEN)
@@ -279,6 +281,8 @@ class Money(ops.OpsTest):
             self.refused(400, "bad_request", "PUT", "boxes/box-1", body)
         self.refused(413, "too_large", "PUT", "boxes/box-1", b" " * 65537)
         self.refused(413, "too_large", "PUT", "boxes/box-1", b" " * (10 << 20))
+        answer = self.server.call("PUT", "/v1/operator/boxes/box-1", b'{"\xff\x01":1,"\xff\x01":2}', OPERATOR_TOKEN)
+        self.assertEqual(answer.json()["error"]["message"], 'the body: "??" stands twice')
         for headers in ({"Content-Type": "text/plain"}, {"Content-Type": "application/jsonx"},
                         {"Content-Encoding": "gzip"}, {"Content-Encoding": "br"}):
             answer = self.server.call("PUT", "/v1/operator/boxes/box-1", b"{}", OPERATOR_TOKEN, headers)
@@ -314,6 +318,26 @@ class Money(ops.OpsTest):
         self.assertEqual(order["receipt"], {"reason": "customer", "start_mwh": 0, "energy_mwh": 1200000,
                                             "amount_micros": 1200000, "energised_ms": 1000, "settled": True})
         self.assertEqual((server.balance("ann"), server.check()), (3800000, []))
+
+    def test_time_of_use(self):
+        """What the order's tariff says reaches the box whole, and the receipt comes back by rate."""
+        server = self.ops()
+        server.account("ann", 5000000)
+        played = self.box(server)
+        by_time = {"id": "tou", "version": 2, "currency": "CNY", "quantum_micros": 1, "rounding": "half_up",
+                   "utc_offset_min": 480, "rates": [{"name": "peak", "price_micros": 900000},
+                                                    {"name": "valley", "price_micros": 300000}],
+                   "periods": [{"from_min": 0, "rate": 1}, {"from_min": 420, "rate": 0}]}
+        with played.stream() as stream:
+            server.order("o-1", tariff=by_time)
+            authorize = stream.command()[1]
+        self.assertEqual({**authorize["grant"]["tariff"], **by_time}, authorize["grant"]["tariff"])
+        played.records.authorized(authorize)
+        played.records.started(1, rate=0)  # 9:38 by its clock
+        played.records.ended(1, 200000, rates_mwh=[200000], amount_micros=180000)
+        played.report()
+        order = server.order_state("o-1")
+        self.assertEqual((order["captured_micros"], order["receipt"]["rates_mwh"]), (180000, [200000]))
 
     def test_remote_mode(self):
         """Progress is priced; the commands that it makes go out over the stream at once."""
@@ -359,7 +383,8 @@ class Streams(ops.OpsTest):
                                   timeout=box.PATIENCE_S)
             self.assertEqual(done.returncode, code, done)
         command = ops.payload(token)
-        self.assertEqual({name: command[name] for name in ("box", "ledger", "id", "seq", "type", "outlet", "actor", "name")},
+        names = ("box", "ledger", "id", "seq", "type", "outlet", "actor", "name")
+        self.assertEqual({name: command[name] for name in names},
                          {"box": "box-1", "ledger": played.records.ledger, "id": sent["id"], "seq": seq,
                           "type": "unlock", "outlet": 2, "actor": "operator", "name": "olga"})
 
@@ -385,12 +410,30 @@ class Streams(ops.OpsTest):
                       {"type": "credit", "outlet": 1, "order": "o", "credit_micros": 1, "lease_ms": 0},
                       {**unlock, "name": "a\nb"}, {**unlock, "name": "x" * 41}):
             self.assert_refused(server.call("POST", path, wrong, OPERATOR_TOKEN), 400, "bad_request")
-        self.assert_refused(server.call("POST", path.replace("box-1", "nobody"), unlock, OPERATOR_TOKEN), 404, "not_found")
-        # What the core fills in is its own, whatever the body says.
-        sent = server.send(**unlock, box="box-9", id="mine", seq=99, ledger="0" * 32, not_after="x")
-        with server.stream() as stream:
-            command = stream.command()[1]
-        self.assertEqual((command["box"], command["id"], command["seq"]), ("box-1", sent["id"], 1))
+        answer = server.call("POST", path.replace("box-1", "nobody"), unlock, OPERATOR_TOKEN)
+        self.assert_refused(answer, 404, "not_found")
+        # What the core fills in is its own.
+        for ours in ({"box": "box-9"}, {"id": "mine"}, {"seq": 99}, {"ledger": "0" * 32}, {"not_after": "x"}):
+            self.assert_refused(server.call("POST", path, {**unlock, **ours}, OPERATOR_TOKEN), 400, "bad_request")
+
+    def test_misspelt_fields(self):
+        """A limit that nobody reads would be no limit."""
+        server = self.ops()
+        self.box(server)
+        server.account("ann", 10 ** 6)
+        order = {"box": "box-1", "outlet": 1, "account": "ann", "mode": "local", "tariff": tariff(),
+                 "credit_micros": 1000, "hold_ms": 1000}
+        for method, path, body in (("PUT", "boxes/box-2", {"tokken": "a-token-of-our-own"}),
+                                   ("PUT", "accounts/bob", {"kind": "bound", "limit": 5}),
+                                   ("POST", "accounts/ann/recharges", {"micros": 1, "key": "k", "note": ""}),
+                                   ("PUT", "orders/o", {**order, "limit_mikros": 5}),
+                                   ("PUT", "orders/o", {**order, "tariff": tariff(start_fee=5)}),
+                                   ("POST", "boxes/box-1/commands", {"type": "unlock", "outlet": 1, "who": "olga"})):
+            answer = server.call(method, "/v1/operator/" + path, body, OPERATOR_TOKEN)
+            self.assert_refused(answer, 400, "bad_request")
+            self.assertIn("is not a field", answer.json()["error"]["message"])
+        self.assertEqual(server.balance("ann"), 10 ** 6)
+        server.operator("PUT", "orders/o", order, 201)
 
     def test_all_types(self):
         server = self.ops()
@@ -476,7 +519,8 @@ class Streams(ops.OpsTest):
             answer = server.call("GET", f"/v1/boxes/box-1/commands?heartbeat_s={value}", token=played.token)
             self.assert_refused(answer, 400, "bad_request")
         for value in ("-1", "x", "1.0", "99999999999999999"):
-            answer = server.call("GET", "/v1/boxes/box-1/commands", token=played.token, headers={"Last-Event-ID": value})
+            answer = server.call("GET", "/v1/boxes/box-1/commands", token=played.token,
+                                 headers={"Last-Event-ID": value})
             self.assert_refused(answer, 400, "bad_request")
         self.assert_refused(server.call("GET", "/v1/operator/boxes/box-1/records?from=x", token=OPERATOR_TOKEN), 400,
                             "bad_request")
@@ -626,7 +670,8 @@ class Batches(ops.OpsTest):
         got = raw(server, f"{head}Content-Length: 99999999999999999999999\r\n\r\n".encode())
         self.assertRegex(got.split(b"\r\n")[0], rb"^HTTP/1.1 4\d\d ")
         # Who may not ask at all is told so before anything is sent.
-        got = raw(server, f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n".encode())
+        got = raw(server, f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+                          "Expect: 100-continue\r\n\r\n".encode())
         self.assertTrue(got.startswith(b"HTTP/1.1 401 "), got[:200])
         self.assertEqual(played.post(packed=True).status, 200)
 
@@ -675,6 +720,9 @@ class Strangers(ops.OpsTest):
         self.assertRegex(got.split(b"\r\n")[0] or b"HTTP/1.1 431 ", rb"^HTTP/1.1 4\d\d ")
         got = raw(self.server, b"GET /" + b"y" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertRegex(got.split(b"\r\n")[0] or b"HTTP/1.1 414 ", rb"^HTTP/1.1 4\d\d ")
+        got = raw(self.server, b"POST /v1/health HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+                               b"Transfer-Encoding: chunked\r\n\r\n{}")
+        self.assertRegex(got.split(b"\r\n")[0], rb"^(HTTP/1.1 4\d\d .*)?$")
         got = raw(self.server, b"GET /v1/health HTTP/1.0\r\n\r\n")
         self.assertIn(b'"ok":true', got)
         got = raw(self.server, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
@@ -705,6 +753,22 @@ class Strangers(ops.OpsTest):
             stream.command()
         self.assertEqual(self.played.post().status, 200)
         self.assertEqual(self.server.threads(), 1)
+
+    def test_slow(self):
+        """One byte now and then does not hold a connection for ever; a stream may be as quiet as it likes."""
+        server = self.ops("--request-seconds", "1", "--log-level", "debug")
+        with self.box(server).stream() as stream, socket.create_connection(("127.0.0.1", server.port)) as peer:
+            def cut():
+                with contextlib.suppress(BlockingIOError):
+                    try:
+                        return peer.send(b"G", socket.MSG_DONTWAIT) and peer.recv(1, socket.MSG_DONTWAIT) == b""
+                    except ConnectionError:
+                        return True
+                return False
+            wait_for("the server has had enough", cut)
+            wait_for("it says so", lambda: server.lines("too_slow"))
+            server.send(type="unlock", outlet=1)
+            stream.command()
 
     def test_full(self):
         """More connections than allowed wait for their turn, and get it."""
@@ -769,6 +833,35 @@ class End(ops.OpsTest):
                          "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n".encode())
             self.assertIn(b"100 Continue", peer.recv(1000))
             self.assertEqual(server.stop(), 0)
+
+    @staticmethod
+    def limit_files(server, size):
+        subprocess.run(["prlimit", "--pid", str(server.process.pid), f"--fsize={size}:"], check=True)
+
+    def test_disk_full(self):
+        """What cannot be stored is not accepted; once there is room, everything goes on."""
+        server = self.ops("--log-level", "error", wrap=("prlimit", "--fsize=400000:"))
+        server.account("ann", 3000000)
+        played = self.box(server)
+        for number in range(5000):
+            played.records.add("alarm", alarm="tamper", detail=f"door {number}")
+        with played.stream() as stream:
+            while (answer := played.post()).status == 200:
+                played.accepted = answer.json()["accepted_through"]
+                self.assertLess(played.accepted, len(played.records.texts))
+            self.assert_refused(answer, 503, "unavailable")
+            self.assertGreater(int(answer.headers["Retry-After"]), 0)
+            self.limit_files(server, 1000)  # not even an order fits
+            self.assertEqual(server.operator("PUT", "orders/o-1", {
+                "box": "box-1", "outlet": 1, "account": "ann", "mode": "local", "tariff": tariff(),
+                "credit_micros": 1000000, "hold_ms": 600000}, 503)["error"]["code"], "unavailable")
+            self.assertEqual((server.balance("ann"), server.check()), (3000000, []))
+            self.assertEqual(server.status("box-1")["accepted_through"], played.accepted)
+            self.limit_files(server, "unlimited")
+            played.report()
+            server.order("o-1")
+            self.assertEqual(stream.command()[1]["type"], "authorize")
+        self.assertEqual(server.records(), played.records.texts)
 
     def test_killed(self):
         """Whatever was answered is there afterwards, and nothing twice."""

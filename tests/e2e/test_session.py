@@ -298,7 +298,7 @@ class Refusals(box.E2eTest):
                 ("outlet must be a whole number from 1 to 16", {"type": "start", "outlet": 1.5, "order": "order-1"}),
                 ("order must be a text of 1 to 40 printable characters", {"type": "start", "outlet": 1, "order": 'a"b'}),
                 ("order must be 1 to 40 printable characters", {"type": "start", "outlet": 1}),
-                ("outlet must be 0 to 15", {"type": "start", "order": "order-1"}),
+                ("outlet must be one of the 16 that a box can have", {"type": "start", "order": "order-1"}),
                 ("type is missing", {"outlet": 1, "order": "order-1"})):
             with self.subTest(command=command):
                 self.refused(world, "bad_request", sentence, False, **command)

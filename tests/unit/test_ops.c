@@ -343,27 +343,27 @@ START_TEST(tokens)
 	static const char first[] = "0123456789abcdef";
 	static const char second[] = "another-token-of-the-box";
 	char long_one[140] = "";
-	bool valid = true;
+	char name[BOX_ID_SIZE] = "";
 	memset(long_one, 'x', sizeof long_one - 1);
-	OK(ops_check_token(ops, BOX, "", &valid, &error));
-	ck_assert(!valid); /* it has none yet */
+	ck_assert_int_eq(ops_token_box(ops, "", name, &error), 0); /* no box has one yet */
 	FAILS(ops_set_token(ops, BOX, "too-short-token", &error), -EINVAL);
 	FAILS(ops_set_token(ops, BOX, long_one, &error), -EINVAL);
 	FAILS(ops_set_token(ops, BOX, "with a \n line end in it", &error), -EINVAL);
 	FAILS(ops_set_token(ops, "box-9", first, &error), -ENOENT);
-	FAILS(ops_check_token(ops, "box-9", first, &valid, &error), -ENOENT);
 	OK(ops_set_token(ops, BOX, first, &error));
-	OK(ops_check_token(ops, BOX, first, &valid, &error));
-	ck_assert(valid);
-	OK(ops_check_token(ops, BOX, second, &valid, &error));
-	ck_assert(!valid);
+	OK(ops_set_token(ops, BOX, first, &error));
+	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 1);
+	ck_assert_str_eq(name, BOX);
+	ck_assert_int_eq(ops_token_box(ops, second, name, &error), 0);
 	OK(ops_set_token(ops, BOX, second, &error));
-	OK(ops_check_token(ops, BOX, first, &valid, &error));
-	ck_assert(!valid);
-	OK(ops_check_token(ops, BOX, long_one, &valid, &error));
-	ck_assert(!valid);
-	OK(ops_check_token(ops, BOX, second, &valid, &error));
-	ck_assert(valid);
+	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 0);
+	ck_assert_int_eq(ops_token_box(ops, long_one, name, &error), 0);
+	ck_assert_int_eq(ops_token_box(ops, second, name, &error), 1);
+	OK(ops_add_box(ops, "box-2", &error));
+	FAILS(ops_set_token(ops, "box-2", second, &error), -EEXIST);
+	OK(ops_set_token(ops, "box-2", first, &error));
+	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 1);
+	ck_assert_str_eq(name, "box-2");
 }
 END_TEST
 

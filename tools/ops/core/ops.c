@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "ops_internal.h"
 #include "price.h"
 
@@ -173,6 +171,7 @@ int ops_set_token(struct ops *ops, const char *box, const char *token, struct op
 {
 	struct box_row row;
 	char hash[RECORD_HASH_SIZE];
+	char other[BOX_ID_SIZE];
 	int result = ops_need_box(ops, box, &row, error);
 	if (result < 0)
 		return result;
@@ -182,24 +181,23 @@ int ops_set_token(struct ops *ops, const char *box, const char *token, struct op
 				"token must be %d to %d printable characters",
 				OPS_TOKEN_LEAST,
 				OPS_TOKEN_SIZE - 1);
-	if ((result = ops_hash(ops, token, strlen(token), hash, error)) < 0 ||
-	    (result = store_begin(ops->store, error)) < 0)
+	if ((result = ops_hash(ops, token, strlen(token), hash, error)) < 0)
+		return result;
+	int found = store_find_token(ops->store, hash, other, error);
+	if (found < 0 || (found > 0 && strcmp(other, box) == 0))
+		return found < 0 ? found : 0;
+	if (found > 0)
+		return ops_fail(error, -EEXIST, "another box has this token");
+	if ((result = store_begin(ops->store, error)) < 0)
 		return result;
 	return ops_finish(ops, store_set_token(ops->store, box, hash, error), error);
 }
 
-int ops_check_token(struct ops *ops, const char *box, const char *token, bool *valid, struct ops_error *error)
+int ops_token_box(struct ops *ops, const char *token, char box[BOX_ID_SIZE], struct ops_error *error)
 {
-	char hash[RECORD_HASH_SIZE], theirs[RECORD_HASH_SIZE];
-	int found = check_name(box, BOX_ID_SIZE, "box", error);
-	if (found == 0)
-		found = store_get_token(ops->store, box, hash, error);
-	if (found == 0)
-		return ops_fail(error, -ENOENT, "no box %s", box);
-	if (found < 0 || (found = ops_hash(ops, token, strlen(token), theirs, error)) < 0)
-		return found;
-	*valid = CRYPTO_memcmp(hash, theirs, sizeof theirs) == 0;
-	return 0;
+	char hash[RECORD_HASH_SIZE];
+	int result = ops_hash(ops, token, strlen(token), hash, error);
+	return result < 0 ? result : store_find_token(ops->store, hash, box, error);
 }
 
 int ops_each_box(struct ops *ops, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error)
@@ -214,7 +212,7 @@ int ops_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image
 	if (result < 0)
 		return result;
 	if (outlet < 0 || outlet >= OUTLETS_MAX)
-		return ops_fail(error, -EINVAL, "outlet must be 0 to %d", OUTLETS_MAX - 1);
+		return ops_fail(error, -EINVAL, "outlet must be one of the %d that a box can have", OUTLETS_MAX);
 	return ops_read_outlet(ops, box, outlet, image, error);
 }
 
@@ -484,7 +482,7 @@ int ops_create_order(struct ops *ops, const struct ops_order *order, int64_t now
 	if (fault != NULL || order->grant.kind != SESSION_CUSTOMER)
 		return ops_fail(error, -EINVAL, "%s", fault != NULL ? fault : "kind must be customer");
 	if (order->outlet < 0 || order->outlet >= OUTLETS_MAX)
-		return ops_fail(error, -EINVAL, "outlet must be 0 to %d", OUTLETS_MAX - 1);
+		return ops_fail(error, -EINVAL, "outlet must be one of the %d that a box can have", OUTLETS_MAX);
 	if ((result = ops_need_box(ops, order->box, &box, error)) < 0 ||
 	    (result = ops_need_account(ops, order->grant.account, &account, error)) < 0)
 		return result;
@@ -661,7 +659,8 @@ int ops_progress(struct ops *ops, const char *box, const struct progress *progre
 		return result;
 	if (progress->outlet < 0 || progress->outlet >= OUTLETS_MAX || progress->energy_mwh < 0 ||
 	    progress->energy_mwh > FEE_ENERGY_MAX_MWH)
-		return ops_fail(error, -EINVAL, "outlet must be 0 to 15, energy_mwh 0 to 10^15");
+		return ops_fail(
+			error, -EINVAL, "outlet must be one of the 16 that a box can have, energy_mwh 0 to 10^15");
 	for (size_t i = 0; i < FEE_RATES_MAX; i++) {
 		if (progress->by_rate.mwh[i] < 0 || progress->by_rate.mwh[i] > FEE_ENERGY_MAX_MWH)
 			return ops_fail(error, -EINVAL, "rates_mwh must be 0 to 10^15");

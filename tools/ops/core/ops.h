@@ -59,11 +59,11 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 int ops_add_box(struct ops *ops, const char *box, struct ops_error *error);
 
 /* The secret by which the box shows who it is, 16 to 128 printable characters; the store keeps only its hash. A second
- * one replaces the first. */
+ * one replaces the first. -EEXIST for one that another box has. */
 int ops_set_token(struct ops *ops, const char *box, const char *token, struct ops_error *error);
 
-/* Whether the token is the box's; false for a box without one. */
-int ops_check_token(struct ops *ops, const char *box, const char *token, bool *valid, struct ops_error *error);
+/* Whose token it is: 1 with *box, 0 when nobody's, or a negative errno. */
+int ops_token_box(struct ops *ops, const char *token, char box[BOX_ID_SIZE], struct ops_error *error);
 
 /* Calls `take` with each box's name, ascending. `take` returns false to end early, and calls nothing of this room. */
 int ops_each_box(struct ops *ops, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);

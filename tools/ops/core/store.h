@@ -66,8 +66,8 @@ int store_add_account(struct store *store, const struct account_row *row, struct
 int store_get_box(struct store *store, const char *name, struct box_row *row, struct ops_error *error);
 int store_put_box(struct store *store, const struct box_row *row, struct ops_error *error);
 
-/* The hash of the box's token; empty when it has none. 1, 0 for an unknown box, or a negative errno. */
-int store_get_token(struct store *store, const char *box, char hash[RECORD_HASH_SIZE], struct ops_error *error);
+/* The box whose token has this hash: 1, 0 when none has, or a negative errno. */
+int store_find_token(struct store *store, const char *hash, char box[BOX_ID_SIZE], struct ops_error *error);
 int store_set_token(struct store *store, const char *box, const char *hash, struct ops_error *error);
 int store_each_box(struct store *store, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);
 

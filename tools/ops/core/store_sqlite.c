@@ -268,13 +268,13 @@ int store_put_box(struct store *s, const struct box_row *row, struct ops_error *
 	return run(s, PUT_BOX, VALUES(TEXT(row->name), TEXT(row->ledger), NUMBER(row->command_seq)), error);
 }
 
-int store_get_token(struct store *s, const char *box, char hash[RECORD_HASH_SIZE], struct ops_error *error)
+int store_find_token(struct store *s, const char *hash, char box[BOX_ID_SIZE], struct ops_error *error)
 {
 	sqlite3_stmt *r;
-	int found = look_up(s, GET_TOKEN, &r, VALUES(TEXT(box)), error);
+	int found = look_up(s, FIND_TOKEN, &r, VALUES(TEXT(hash)), error);
 	if (found <= 0)
 		return found;
-	copy_text(r, 0, hash, RECORD_HASH_SIZE);
+	copy_text(r, 0, box, BOX_ID_SIZE);
 	sqlite3_reset(r);
 	return 1;
 }

@@ -20,6 +20,7 @@ static const char schema[] =
 	"CREATE TABLE box(name TEXT PRIMARY KEY, ledger TEXT NOT NULL, command_seq INTEGER NOT NULL,"
 	" token_hash TEXT NOT NULL DEFAULT '')"
 	" STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX token ON box(token_hash) WHERE token_hash != '';"
 	"CREATE TABLE ledger(number INTEGER PRIMARY KEY, box TEXT NOT NULL, id TEXT NOT NULL,"
 	" accepted INTEGER NOT NULL, tip TEXT NOT NULL, holed INTEGER NOT NULL, UNIQUE(box, id)) STRICT;"
 	"CREATE TABLE record(ledger INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, why TEXT,"
@@ -56,7 +57,7 @@ enum statement {
 	GET_BOX,
 	PUT_BOX,
 	EACH_BOX,
-	GET_TOKEN,
+	FIND_TOKEN,
 	SET_TOKEN,
 	GET_LEDGER,
 	ADD_LEDGER,
@@ -100,7 +101,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[PUT_BOX] = "INSERT INTO box(name, ledger, command_seq) VALUES(?1, ?2, ?3)"
 		    " ON CONFLICT(name) DO UPDATE SET ledger = excluded.ledger, command_seq = excluded.command_seq",
 	[EACH_BOX] = "SELECT name FROM box ORDER BY name",
-	[GET_TOKEN] = "SELECT token_hash FROM box WHERE name = ?1",
+	[FIND_TOKEN] = "SELECT name FROM box WHERE token_hash = ?1 AND token_hash != ''",
 	[SET_TOKEN] = "UPDATE box SET token_hash = ?2 WHERE name = ?1",
 	[GET_LEDGER] = "SELECT number, box, id, accepted, tip, holed FROM ledger WHERE box = ?1 AND id = ?2",
 	[ADD_LEDGER] = "INSERT INTO ledger(box, id, accepted, tip, holed) VALUES(?1, ?2, ?3, ?4, ?5)",

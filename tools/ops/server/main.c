@@ -1,12 +1,10 @@
 /* tools/ops/server/main.c: meterbox-ops's command line.
  *
  * Room: tools/ops/server. */
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -17,6 +15,8 @@
 #define COMMAND_S_DEFAULT 120
 #define COMMAND_S_MAX (366 * 24 * 3600)
 #define CONNECTIONS_DEFAULT 4096
+#define REQUEST_S_DEFAULT 60
+#define REQUEST_S_MAX 3600
 
 static const char usage[] =
 	"usage: meterbox-ops --db FILE --operator-token-file FILE (--command-key FILE | --insecure-commands) [OPTION]...\n"
@@ -31,6 +31,7 @@ static const char usage[] =
 	"      --behind-proxy              plain HTTP on any address: a TLS proxy stands in front\n"
 	"      --command-seconds N         how long a command may be on its way (default 120)\n"
 	"      --max-connections N         16 to 65000 (default 4096); a sixteenth is kept free of command streams\n"
+	"      --request-seconds N         how long a request may take to come in and be answered (default 60)\n"
 	"      --log-level WORD            error, warning, info (default) or debug\n"
 	"      --help, --version\n"
 	"Signals: SIGTERM and SIGINT end it in order.\n"
@@ -48,6 +49,7 @@ enum {
 	OPTION_PROXY,
 	OPTION_COMMAND_S,
 	OPTION_CONNECTIONS,
+	OPTION_REQUEST_S,
 	OPTION_LOG_LEVEL,
 	OPTION_HELP,
 	OPTION_VERSION
@@ -65,6 +67,7 @@ static const struct option long_options[] = {
 	{"behind-proxy", no_argument, NULL, OPTION_PROXY},
 	{"command-seconds", required_argument, NULL, OPTION_COMMAND_S},
 	{"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
+	{"request-seconds", required_argument, NULL, OPTION_REQUEST_S},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
@@ -123,6 +126,10 @@ static const char *take_value(int option, const char *text, struct ops_server_op
 		if (!ops_parse_number(text, OPS_CONNECTIONS_LEAST, OPS_CONNECTIONS_MAX, &number))
 			return "--max-connections must be 16 to 65000";
 		o->connections_max = (unsigned)number;
+	} else if (option == OPTION_REQUEST_S) {
+		if (!ops_parse_number(text, 1, REQUEST_S_MAX, &number))
+			return "--request-seconds must be 1 to 3600";
+		o->request_ms = (int64_t)number * 1000;
 	} else if (option == OPTION_LOG_LEVEL) {
 		if (!ops_log_find_level(text, &level))
 			return "--log-level must be error, warning, info or debug";
@@ -182,6 +189,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like any other */
 }
 
 int main(int argc, char **argv)
@@ -189,6 +197,7 @@ int main(int argc, char **argv)
 	struct ops_server_options options = {
 		.listen = LISTEN_DEFAULT,
 		.command_ms = COMMAND_S_DEFAULT * INT64_C(1000),
+		.request_ms = REQUEST_S_DEFAULT * INT64_C(1000),
 		.connections_max = CONNECTIONS_DEFAULT,
 	};
 	int code = read_options(argc, argv, &options);

@@ -44,6 +44,8 @@ bool ops_add_document(cJSON *object, const char *name, char *text);
 
 /* --- the body's fields; false: refused --- */
 
+/* Whether the object has no other fields than these, which end with NULL: a misspelt limit must not be no limit. */
+bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const fields[]);
 /* A whole number from low to high; when it is absent, *value stays if optional. */
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value);

@@ -161,6 +161,7 @@ static void answer_stream(struct ops_request *q, uint64_t heartbeat_s, uint64_t 
 		ops_refuse_memory(q);
 		return;
 	}
+	ops_peer_exempt(&q->server->peers, q->connection);
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -179,7 +180,12 @@ void ops_call_commands(struct ops_request *q)
 			q, MHD_HTTP_BAD_REQUEST, "bad_request", "Last-Event-ID must be a whole number from 0 to 2^53");
 		return;
 	}
-	if (q->server->stopping || (streams->count >= streams->max && q->box->stream == NULL)) {
+	if (q->server->stopping) {
+		q->retry_s = REQUEST_RETRY_S;
+		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
+		return;
+	}
+	if (streams->count >= streams->max && q->box->stream == NULL) {
 		q->retry_s = STREAMS_RETRY_S;
 		ops_refuse(q,
 			   MHD_HTTP_TOO_MANY_REQUESTS,

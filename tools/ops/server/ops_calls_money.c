@@ -64,7 +64,9 @@ void ops_call_put_account(struct ops_request *q)
 	cJSON *object = ops_request_object(q);
 	if (object == NULL)
 		return;
-	bool valid = ops_take_text(q, object, "kind", &word) && find_kind(q, word, &kind) &&
+	static const char *const fields[] = {"kind", "limit_micros", NULL};
+	bool valid = ops_take_only(q, object, fields) && ops_take_text(q, object, "kind", &word) &&
+		     find_kind(q, word, &kind) &&
 		     ops_take_number(q, object, "limit_micros", 0, FEE_MONEY_MAX_MICROS, true, &limit_micros);
 	cJSON_Delete(object);
 	if (!valid)
@@ -87,7 +89,9 @@ static int move_money(struct ops_request *q, struct ops_error *error,
 	cJSON *object = ops_request_object(q);
 	if (object == NULL)
 		return 1;
-	if (ops_take_number(q, object, "micros", 1, FEE_MONEY_MAX_MICROS, false, &micros) &&
+	static const char *const fields[] = {"micros", "key", NULL};
+	if (ops_take_only(q, object, fields) &&
+	    ops_take_number(q, object, "micros", 1, FEE_MONEY_MAX_MICROS, false, &micros) &&
 	    ops_take_text(q, object, "key", &key)) {
 		result = move(q->server->ops, q->name, micros, key, error);
 		if (result == 0)
@@ -125,12 +129,27 @@ void ops_call_refund(struct ops_request *q)
 
 /* --- orders --- */
 
+/* As the wire has it: without the zeros at the end, absent when there is nothing else. */
+static void add_rates(cJSON *object, const struct fee_energy *by_rate)
+{
+	char digits[24];
+	size_t count = FEE_RATES_MAX;
+	while (count > 0 && by_rate->mwh[count - 1] == 0)
+		count--;
+	cJSON *list = count > 0 ? cJSON_AddArrayToObject(object, "rates_mwh") : NULL;
+	for (size_t i = 0; i < count; i++) {
+		snprintf(digits, sizeof digits, "%" PRId64, by_rate->mwh[i]);
+		cJSON_AddItemToArray(list, cJSON_CreateRaw(digits));
+	}
+}
+
 static cJSON *receipt_object(const struct receipt *r)
 {
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "reason", word_name(&end_reason_words, r->reason));
 	ops_add_number(object, "start_mwh", r->start_mwh);
 	ops_add_number(object, "energy_mwh", r->energy_mwh);
+	add_rates(object, &r->by_rate);
 	ops_add_number(object, "amount_micros", r->amount_micros);
 	ops_add_number(object, "energised_ms", r->energised_ms);
 	cJSON_AddBoolToObject(object, "settled", r->settled);
@@ -211,6 +230,36 @@ static cJSON *authorize_document(cJSON *body, const char *order)
 	return document;
 }
 
+static bool has_order_fields_only(struct ops_request *q, const cJSON *body)
+{
+	static const char *const of_order[] = {"box",
+					       "outlet",
+					       "account",
+					       "mode",
+					       "tariff",
+					       "credit_micros",
+					       "lease_ms",
+					       "hold_ms",
+					       "limit_mwh",
+					       "limit_micros",
+					       "limit_ms",
+					       NULL};
+	static const char *const of_tariff[] = {"id",
+						"version",
+						"currency",
+						"energy_price_micros",
+						"rates",
+						"periods",
+						"utc_offset_min",
+						"service_price_micros",
+						"start_fee_micros",
+						"quantum_micros",
+						"rounding",
+						NULL};
+	const cJSON *tariff = cJSON_GetObjectItemCaseSensitive(body, "tariff");
+	return ops_take_only(q, body, of_order) && (!cJSON_IsObject(tariff) || ops_take_only(q, tariff, of_tariff));
+}
+
 /* False: refused. */
 static bool read_order(struct ops_request *q, struct ops_order *order)
 {
@@ -219,6 +268,10 @@ static bool read_order(struct ops_request *q, struct ops_order *order)
 	cJSON *body = ops_request_object(q);
 	if (body == NULL)
 		return false;
+	if (!has_order_fields_only(q, body)) {
+		cJSON_Delete(body);
+		return false;
+	}
 	char *text = json_print_and_delete(authorize_document(body, q->name));
 	cJSON_Delete(body);
 	if (text == NULL) {

@@ -44,6 +44,22 @@ bool ops_add_document(cJSON *object, const char *name, char *text)
 	return added;
 }
 
+bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const fields[])
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, object)
+	{
+		size_t i = 0;
+		while (fields[i] != NULL && strcmp(fields[i], item->string) != 0)
+			i++;
+		if (fields[i] != NULL)
+			continue;
+		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%.60s is not a field of this call", item->string);
+		return false;
+	}
+	return true;
+}
+
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value)
 {
@@ -221,6 +237,11 @@ static bool read_token(struct ops_request *q, char token[OPS_BEARER_SIZE])
 	cJSON *object = ops_request_object(q);
 	if (object == NULL)
 		return false;
+	static const char *const fields[] = {"token", NULL};
+	if (!ops_take_only(q, object, fields)) {
+		cJSON_Delete(object);
+		return false;
+	}
 	bool valid = !cJSON_HasObjectItem(object, "token");
 	if (valid && !make_token(token)) {
 		valid = false;
@@ -324,9 +345,6 @@ void ops_wake_box(struct ops_server *server, const char *name)
 /* Makes a command's document of the body: what the core fills in later stands there as a placeholder. */
 static void complete_command(cJSON *object, const char *box)
 {
-	static const char *const ours[] = {"box", "ledger", "id", "seq", "not_after"};
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-		cJSON_DeleteItemFromObjectCaseSensitive(object, ours[i]);
 	cJSON_AddStringToObject(object, "box", box);
 	cJSON_AddStringToObject(object, "id", "new");
 	ops_add_number(object, "seq", 1);
@@ -338,10 +356,16 @@ static void complete_command(cJSON *object, const char *box)
 /* False: refused. */
 static bool read_command(struct ops_request *q, struct command *command)
 {
+	static const char *const fields[] = {
+		"type", "outlet", "actor", "name", "order", "work_order", "account", "hold_ms", "out", NULL};
 	struct wire_error error;
 	cJSON *object = ops_request_object(q);
 	if (object == NULL)
 		return false;
+	if (!ops_take_only(q, object, fields)) {
+		cJSON_Delete(object);
+		return false;
+	}
 	complete_command(object, q->name);
 	char *text = json_print_and_delete(object);
 	if (text == NULL) {

@@ -3,7 +3,6 @@
  * Room: tools/ops/server; libc only. */
 #include "ops_log.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>

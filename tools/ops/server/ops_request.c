@@ -57,6 +57,8 @@ void ops_refuse(struct ops_request *q, unsigned status, const char *code, const 
 	va_start(arguments, format);
 	vsnprintf(q->message, sizeof q->message, format, arguments);
 	va_end(arguments);
+	for (char *c = q->message; *c != '\0'; c++) /* it may quote a body, which nobody has promised to be text */
+		*c = *c >= ' ' && *c <= '~' ? *c : '?';
 	q->code = code;
 	q->status = status; /* the body is made when it is sent */
 }
@@ -297,11 +299,11 @@ void ops_request_completed(void *cls, struct MHD_Connection *connection, void **
 {
 	struct ops_server *server = cls;
 	struct ops_request *q = *context;
-	(void)connection;
 	(void)why;
 	if (q == NULL)
 		return;
 	drop_body(q);
+	ops_peer_renew(&server->peers, connection);
 	server->requests--;
 	free(q);
 	*context = NULL;

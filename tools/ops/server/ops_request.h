@@ -1,8 +1,8 @@
 /* tools/ops/server/ops_request.h: one request from its first header to its answer.
  *
  * Room: tools/ops/server; libmicrohttpd, cJSON. A request is judged as soon as its headers are there; only one that may
- * go on has its body kept. A body that will be refused is read and thrown away, within limits, as a client that is still
- * sending would not see the answer. */
+ * go on has its body kept. A body that will be refused is read and thrown away, within limits, as a client that is
+ * still sending would not see the answer. */
 #ifndef OPS_REQUEST_H
 #define OPS_REQUEST_H
 

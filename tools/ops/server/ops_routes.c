@@ -9,8 +9,6 @@
 #include "ops_calls.h"
 #include "ops_log.h"
 
-#define SCAN_EVERY_MS 1000 /* a wrong token is not worth more of the server's time */
-
 static const struct ops_route routes[] = {
 	{"POST", "/v1/boxes/{}/records", ops_call_records, OPS_BOX, REQUEST_BOX_BODY_MAX, .gzip = true},
 	{"GET", "/v1/boxes/{}/commands", ops_call_commands, OPS_BOX},
@@ -160,27 +158,6 @@ char (*ops_box_names(struct ops_server *server, size_t *count, int *result, stru
 	return NULL;
 }
 
-/* Whether another box has this token: a technician who mixed them up must see it. Looked up once a second at most; in
- * between a wrong token is only called wrong. */
-static bool is_of_another(struct ops_request *q, const char *token)
-{
-	struct ops_error error;
-	size_t count;
-	int result;
-	bool valid = false;
-	int64_t now_ms = ops_monotonic_now_ms();
-	if (now_ms - q->server->scanned_ms < SCAN_EVERY_MS)
-		return false;
-	q->server->scanned_ms = now_ms;
-	char(*names)[BOX_ID_SIZE] = ops_box_names(q->server, &count, &result, &error);
-	for (size_t i = 0; i < count && !valid; i++) {
-		if (ops_check_token(q->server->ops, names[i], token, &valid, &error) < 0)
-			valid = false;
-	}
-	free(names);
-	return valid;
-}
-
 static void refuse_token(struct ops_request *q, const char *why)
 {
 	ops_refuse(q, MHD_HTTP_UNAUTHORIZED, "unauthorized", "%s", why);
@@ -196,18 +173,19 @@ static bool box_name_is_valid(const char *name)
 static void judge_box(struct ops_request *q, const char *token)
 {
 	struct ops_error error;
-	bool valid = false;
-	int result = ops_check_token(q->server->ops, q->name, token, &valid, &error);
-	/* Whether a box exists is nobody's business without a token. */
-	if (result < 0 && result != -ENOENT && result != -EINVAL) {
-		ops_refuse_core(q, result, &error);
+	char name[BOX_ID_SIZE];
+	int found = ops_token_box(q->server->ops, token, name, &error);
+	if (found < 0) {
+		ops_refuse_core(q, found, &error);
 		return;
 	}
-	if (result < 0 || !valid) {
-		if (is_of_another(q, token))
-			ops_refuse(q, MHD_HTTP_FORBIDDEN, "forbidden", "the token is another box's");
-		else
-			refuse_token(q, "the token is not this box's");
+	/* Whether a box exists is nobody's business without a token. */
+	if (found == 0) {
+		refuse_token(q, "the token is not this box's");
+		return;
+	}
+	if (strcmp(name, q->name) != 0) { /* a technician who mixed them up must see it */
+		ops_refuse(q, MHD_HTTP_FORBIDDEN, "forbidden", "the token is another box's");
 		return;
 	}
 	q->box = ops_live_get(q->server->live, q->name);

@@ -1,7 +1,8 @@
-/* tools/ops/server/ops_server.c: see ops_server.h: all is put together here in a visible order and taken down in reverse.
+/* tools/ops/server/ops_server.c: see ops_server.h. All is put together here in a visible order, and taken down in
+ * reverse.
  *
- * Room: tools/ops/server; libmicrohttpd, sd-event. The library has no thread of its own: it is given the loop's time when
- * its epoll descriptor is readable, when it asked for time, and after a stream was resumed. */
+ * Room: tools/ops/server; libmicrohttpd, sd-event. The library has no thread of its own: it is given the loop's time
+ * when its epoll descriptor is readable, when it asked for time, and after a stream was resumed. */
 #include "ops_server.h"
 
 #include <cjson/cJSON.h>
@@ -56,8 +57,8 @@ static bool is_full(struct ops_server *s)
 	return info != NULL && info->num_connections >= s->options->connections_max;
 }
 
-/* The library stops listening when it has all the connections that it may have, and looks whether it has room again only
- * when it begins to run: so it must run once more when it comes to have room. */
+/* The library stops listening when it has all the connections that it may have, and looks whether it has room again
+ * only when it begins to run: so it must run once more when it comes to have room. */
 static int run_http(struct ops_server *s)
 {
 	bool was_full = s->full;
@@ -91,6 +92,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	ops_streams_beat(s, ops_monotonic_now_ms());
+	ops_peers_sweep(&s->peers, ops_monotonic_now_ms());
 	return run_http(s);
 }
 
@@ -101,6 +103,8 @@ static int64_t next_ms(struct ops_server *s, int64_t now_ms)
 	int64_t next = s->streams.beat_ms;
 	if (s->streams.resumed)
 		return now_ms;
+	if (ops_peers_next_ms(&s->peers) < next)
+		next = ops_peers_next_ms(&s->peers);
 	if (s->stopping && s->deadline_ms < next)
 		next = s->deadline_ms;
 	if (MHD_get_timeout(s->http, &wait_ms) == MHD_YES && (int64_t)wait_ms < next - now_ms)
@@ -188,40 +192,48 @@ static int open_http(struct ops_server *s)
 {
 	unsigned flags =
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (s->cert != NULL ? MHD_USE_TLS : 0);
+	static char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, s->cert},
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, s->key},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, tls_versions},
 		{MHD_OPTION_END, 0, NULL},
 	};
 	struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
-	s->http = MHD_start_daemon(flags,
-				   0,
-				   NULL,
-				   NULL,
-				   ops_request_take,
-				   s,
-				   MHD_OPTION_EXTERNAL_LOGGER,
-				   on_library_message,
-				   NULL,
-				   MHD_OPTION_LISTEN_SOCKET,
-				   s->listen_fd,
-				   MHD_OPTION_CONNECTION_LIMIT,
-				   s->options->connections_max,
-				   MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				   (size_t)CONNECTION_MEMORY,
-				   MHD_OPTION_CONNECTION_TIMEOUT,
-				   IDLE_TIMEOUT_S,
-				   MHD_OPTION_NOTIFY_COMPLETED,
-				   ops_request_completed,
-				   s,
-				   MHD_OPTION_UNESCAPE_CALLBACK,
-				   ops_request_unescape,
-				   NULL,
-				   MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
-				   1,
-				   MHD_OPTION_ARRAY,
-				   s->cert != NULL ? tls : plain,
-				   MHD_OPTION_END);
+	s->http =
+		MHD_start_daemon(flags,
+				 0,
+				 NULL,
+				 NULL,
+				 ops_request_take,
+				 s,
+				 MHD_OPTION_EXTERNAL_LOGGER,
+				 on_library_message,
+				 NULL,
+				 MHD_OPTION_LISTEN_SOCKET,
+				 s->listen_fd,
+				 MHD_OPTION_CONNECTION_LIMIT,
+				 s->options->connections_max,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				 (size_t)CONNECTION_MEMORY,
+				 MHD_OPTION_CONNECTION_TIMEOUT,
+				 IDLE_TIMEOUT_S,
+				 MHD_OPTION_NOTIFY_COMPLETED,
+				 ops_request_completed,
+				 s,
+				 MHD_OPTION_NOTIFY_CONNECTION,
+				 ops_peer_notify,
+				 &s->peers,
+				 MHD_OPTION_UNESCAPE_CALLBACK,
+				 ops_request_unescape,
+				 NULL,
+				 MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
+				 1,
+				 MHD_OPTION_STRICT_FOR_CLIENT, /* a proxy in front may read sloppy requests otherwise */
+				 1,
+				 MHD_OPTION_ARRAY,
+				 s->cert != NULL ? tls : plain,
+				 MHD_OPTION_END);
 	if (s->http == NULL && s->cert != NULL) {
 		ops_log(OPS_LOG_ERROR,
 			"start_failed",
@@ -360,8 +372,8 @@ int ops_server_run(const struct ops_server_options *options)
 	s->options = options;
 	s->listen_fd = -1;
 	s->streams.hangup_fd = -1;
+	s->peers.patience_ms = options->request_ms;
 	s->started_ms = ops_monotonic_now_ms();
-	s->scanned_ms = INT64_MIN / 2;
 	for (size_t i = 0; code < 0 && i < sizeof steps / sizeof *steps; i++)
 		code = steps[i](s);
 	if (code < 0) {

@@ -9,6 +9,7 @@
 
 #include "ops.h"
 #include "ops_live.h"
+#include "ops_peer.h"
 #include "ops_setup.h"
 #include "ops_stream.h"
 
@@ -26,12 +27,12 @@ struct ops_server {
 	struct MHD_Daemon *http;
 	struct ops_live *live;
 	struct ops_streams streams;
+	struct ops_peers peers;
 	size_t body_bytes; /* of all requests together */
 	unsigned requests; /* that have begun and not ended; streams are among them */
 	uint64_t records_accepted; /* since the start, as below */
 	uint64_t batches;
 	int64_t started_ms; /* monotonic */
-	int64_t scanned_ms; /* when tokens of all boxes were last looked through */
 	int64_t deadline_ms; /* while stopping: when patience ends */
 	bool full; /* the library has all the connections that it may have */
 	bool stopping;

@@ -26,6 +26,7 @@ struct ops_server_options {
 	const char *operator_token_file;
 	const char *command_key; /* NULL: commands are sent unsigned */
 	int64_t command_ms;
+	int64_t request_ms; /* how long a request may take */
 	unsigned connections_max;
 };
 
@@ -44,7 +45,7 @@ int ops_setup_pem(const char *path, bool secret, char **text, struct ops_setup_e
 /* Loads the key that signs commands, or makes it, together with PATH.pub, when there is none. */
 int ops_setup_command_key(const char *path, struct jws_key **key, bool *made, struct ops_setup_error *error);
 
-/* Opens the listening socket. Plain HTTP is refused on an address that others can reach, unless a proxy stands before. */
+/* Opens the listening socket. Plain HTTP is refused on an address that others can reach, unless a proxy is in front. */
 int ops_setup_listen(const struct ops_server_options *options, int *fd, struct ops_setup_error *error);
 
 /* Where the socket listens, as an URL without a path, and its port. */

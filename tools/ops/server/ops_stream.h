@@ -1,9 +1,9 @@
 /* tools/ops/server/ops_stream.h: command streams: thousands of open answers that mostly wait.
  *
  * Room: tools/ops/server; libmicrohttpd. A stream is one connection, suspended while there is nothing to say, and one
- * small structure with at most one event in it. What it has to send is asked of the core each time, so nothing is queued
- * here and nothing can be lost here. The library does not notice that a suspended connection's peer has gone: an epoll
- * descriptor of our own does. */
+ * small structure with at most one event in it. What it has to send is asked of the core each time, so nothing is
+ * queued here and nothing can be lost here. The library does not notice that a suspended connection's peer has gone: an
+ * epoll descriptor of our own does. */
 #ifndef OPS_STREAM_H
 #define OPS_STREAM_H
 

@@ -1,0 +1,95 @@
+/* tools/ops/server/ops_peer.c: see ops_peer.h.
+ *
+ * Room: tools/ops/server; libmicrohttpd. */
+#include "ops_peer.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "ops_log.h"
+#include "ops_server.h"
+
+struct ops_peer {
+	struct ops_peer *next, *previous;
+	struct MHD_Connection *connection;
+	int64_t since_ms; /* monotonic */
+	bool listed;
+};
+
+static void unlink_peer(struct ops_peers *all, struct ops_peer *p)
+{
+	if (!p->listed)
+		return;
+	*(p->previous != NULL ? &p->previous->next : &all->first) = p->next;
+	*(p->next != NULL ? &p->next->previous : &all->last) = p->previous;
+	p->next = p->previous = NULL;
+	p->listed = false;
+}
+
+/* All have the same patience, so the newest is the last. */
+static void append_peer(struct ops_peers *all, struct ops_peer *p)
+{
+	p->since_ms = ops_monotonic_now_ms();
+	p->previous = all->last;
+	*(all->last != NULL ? &all->last->next : &all->first) = p;
+	all->last = p;
+	p->listed = true;
+}
+
+static struct ops_peer *peer_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info == NULL ? NULL : info->socket_context;
+}
+
+void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **context,
+		     enum MHD_ConnectionNotificationCode code)
+{
+	struct ops_peers *all = cls;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		struct ops_peer *p = calloc(1, sizeof *p);
+		*context = p;
+		if (p == NULL) /* then only the library's patience counts */
+			return;
+		p->connection = connection;
+		append_peer(all, p);
+	} else if (*context != NULL) {
+		unlink_peer(all, *context);
+		free(*context);
+		*context = NULL;
+	}
+}
+
+void ops_peer_renew(struct ops_peers *peers, struct MHD_Connection *connection)
+{
+	struct ops_peer *p = peer_of(connection);
+	if (p == NULL || !p->listed)
+		return;
+	unlink_peer(peers, p);
+	append_peer(peers, p);
+}
+
+void ops_peer_exempt(struct ops_peers *peers, struct MHD_Connection *connection)
+{
+	struct ops_peer *p = peer_of(connection);
+	if (p != NULL)
+		unlink_peer(peers, p);
+}
+
+void ops_peers_sweep(struct ops_peers *peers, int64_t now_ms)
+{
+	while (peers->first != NULL && now_ms - peers->first->since_ms >= peers->patience_ms) {
+		struct ops_peer *p = peers->first;
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+		unlink_peer(peers, p);
+		ops_log(OPS_LOG_DEBUG, "too_slow", "patience_ms=%lld", (long long)peers->patience_ms);
+		if (info != NULL)
+			shutdown(info->connect_fd, SHUT_RDWR); /* fails when the peer has gone already */
+	}
+}
+
+int64_t ops_peers_next_ms(const struct ops_peers *peers)
+{
+	return peers->first == NULL ? INT64_MAX : peers->first->since_ms + peers->patience_ms;
+}
