@@ -93,11 +93,12 @@ static void read_url(struct config_document *doc, const struct config_section *s
 			    "'%.80s' is not https://HOST, https://HOST:PORT or one of them with a /PREFIX",
 			    value);
 	else if (plain && !is_loopback(host))
-		config_fail(doc,
-			    section,
-			    "url",
-			    "http:// carries the token to whoever listens; use https://, but for a server on this machine "
-			    "(127.0.0.1, [::1], localhost)");
+		config_fail(
+			doc,
+			section,
+			"url",
+			"http:// carries the token to whoever listens; use https://, but for a server on this machine "
+			"(127.0.0.1, [::1], localhost)");
 	else
 		word_copy(server->url, sizeof(server->url), value);
 	size_t length = strlen(server->url);

@@ -11,7 +11,7 @@
 
 #include "log.h"
 
-#define TIMER_ACCURACY_US UINT64_C(50000) /* connect time-outs and the like */
+#define TIMER_ACCURACY_US UINT64_C(1000) /* libcurl asks for "at once" by a time of 0: it must not wait for company */
 #define US_PER_MS UINT64_C(1000)
 #define CONNECTIONS_KEPT_MAX 2L /* records and commands */
 
@@ -96,7 +96,8 @@ static void watch_socket(struct http_loop *loop, curl_socket_t socket, uint32_t 
 static int on_socket_wanted(CURL *easy, curl_socket_t socket, int what, void *ctx, void *socket_ctx)
 {
 	struct http_loop *loop = ctx;
-	uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+	uint32_t events =
+		(what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		sd_event_source_disable_unref(socket_ctx);
@@ -152,7 +153,8 @@ static int set_up(struct http_loop *loop)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -ENOMEM;
 	loop->multi = curl_multi_init();
-	if (loop->multi == NULL || curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted) != CURLM_OK ||
+	if (loop->multi == NULL ||
+	    curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted) != CURLM_OK ||
 	    curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop) != CURLM_OK ||
 	    curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted) != CURLM_OK ||
 	    curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop) != CURLM_OK ||

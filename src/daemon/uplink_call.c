@@ -51,7 +51,6 @@ void uplink_read_token(struct uplink_shell *shell)
 			why = "it is not one line of printable characters";
 	if (why == NULL && (length == 0 || length >= UPLINK_TOKEN_SIZE))
 		why = "its first line is not a token of 1 to 128 characters";
-	shell->token[0] = '\0';
 	shell->token_error[0] = '\0';
 	if (why != NULL)
 		snprintf(shell->token_error, sizeof shell->token_error, "%.100s: %s", path, why);
@@ -64,20 +63,19 @@ void uplink_read_key(struct uplink_shell *shell)
 {
 	const char *path = shell->d->config.server.command_key_file;
 	struct jws_error error = {.text = ""};
-	jws_key_free(shell->key);
-	shell->key = NULL;
+	struct jws_key *key = NULL;
 	shell->key_error[0] = '\0';
-	if (path[0] == '\0')
-		return;
-	int result = jws_load_public(path, &shell->key, &error);
-	if (result == 0)
-		return;
-	shell->key = NULL;
-	snprintf(shell->key_error,
-		 sizeof shell->key_error,
-		 "%.100s: %.90s",
-		 path,
-		 error.text[0] != '\0' ? error.text : strerror(-result));
+	int result = path[0] == '\0' ? -ENOENT : jws_load_public(path, &key, &error);
+	if (result == 0) {
+		jws_key_free(shell->key);
+		shell->key = key;
+	} else if (path[0] != '\0') {
+		snprintf(shell->key_error,
+			 sizeof shell->key_error,
+			 "%.100s: %.90s",
+			 path,
+			 error.text[0] != '\0' ? error.text : strerror(-result));
+	}
 }
 
 /* ---- a call ---- */

@@ -22,11 +22,7 @@ static void log_rejected(struct uplink_shell *shell, const char *why)
 	shell->rejected++;
 	if (shell->rejected_ms != INT64_MIN && now_ms - shell->rejected_ms < REJECTED_REST_MS)
 		return;
-	log_line(LOG_LEVEL_WARNING,
-		 "command_rejected",
-		 "count=%u why=%s",
-		 shell->rejected,
-		 log_text(why).text);
+	log_line(LOG_LEVEL_WARNING, "command_rejected", "count=%u why=%s", shell->rejected, log_text(why).text);
 	shell->rejected_ms = now_ms;
 	shell->rejected = 0;
 }

@@ -10,7 +10,6 @@
 #define STATUS_REDIRECT 300
 #define STATUS_REFUSED 400
 #define STATUS_SERVER_ERROR 500
-#define STATUS_END 600
 
 static const char *const names[LINK_FAULT_COUNT] = {
 	[LINK_FINE] = "none",
@@ -118,7 +117,7 @@ static void tell_status(const struct http_answer *answer, long status, char deta
 static enum link_fault judge_status(const struct uplink_call *call, long status, const char *type,
 				    char detail[UPLINK_DETAIL_SIZE])
 {
-	if (status >= STATUS_SERVER_ERROR || status >= STATUS_REFUSED)
+	if (status >= STATUS_REFUSED)
 		tell_status(&call->answer, status, detail);
 	if (status >= STATUS_SERVER_ERROR)
 		return LINK_SERVER_ERROR;
@@ -130,11 +129,7 @@ static enum link_fault judge_status(const struct uplink_call *call, long status,
 	}
 	if (http_answer_is(&call->answer, type))
 		return LINK_FINE;
-	snprintf(detail,
-		 UPLINK_DETAIL_SIZE,
-		 "it answers with '%.60s' in place of %s",
-		 call->answer.content_type,
-		 type);
+	snprintf(detail, UPLINK_DETAIL_SIZE, "it answers with '%.60s' in place of %s", call->answer.content_type, type);
 	return LINK_CAPTIVE_PORTAL;
 }
 
@@ -147,18 +142,20 @@ enum link_fault link_judge(struct uplink_call *call, CURLcode code, const char *
 		snprintf(detail, UPLINK_DETAIL_SIZE, "no memory for the answer");
 		return LINK_NO_MEMORY;
 	}
+	/* What the server has said counts, even where its connection then broke; what it goes on saying beside does not. */
+	bool said = status >= STATUS_REDIRECT || code == CURLE_OK || code == CURLE_WRITE_ERROR;
+	bool flood = call->answer.header_length > HTTP_HEADER_MAX;
+	if (said && !flood && status > 0) {
+		enum link_fault fault = judge_status(call, status, type, detail);
+		if (fault != LINK_FINE)
+			return fault;
+	}
 	if (call->answer.too_long) {
 		snprintf(detail, UPLINK_DETAIL_SIZE, "it answers with more than any answer has");
 		return LINK_TOO_LONG;
 	}
-	/* What the server has said counts, even where its connection then broke. */
-	if (status >= STATUS_REDIRECT && status < STATUS_END)
-		return judge_status(call, status, type, detail);
-	if (code == CURLE_OK || code == CURLE_WRITE_ERROR) {
-		enum link_fault fault = judge_status(call, status, type, detail);
-		if (fault != LINK_FINE || code == CURLE_OK)
-			return fault;
-	}
+	if (code == CURLE_OK)
+		return LINK_FINE;
 	snprintf(detail, UPLINK_DETAIL_SIZE, "%.180s", call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
 	return fault_of_code(code);
 }

@@ -61,7 +61,8 @@ struct uplink_post {
 	uint64_t ticket; /* the last that it was asked with */
 	uint64_t from;
 	uint64_t through; /* of what is sent; below from: progress alone */
-	size_t records_max; /* of one batch: fewer after a batch that was too much for the line or the server */
+	size_t records_max; /* of one batch: fewer after one that was too much for the line, and then more again */
+	size_t records_most; /* what it grows to: fewer after one that was too large for the server, then slowly more */
 	int64_t deadline_ms; /* the heart has given up by then */
 	void *packed; /* the body; owned */
 };
@@ -103,7 +104,7 @@ enum link_fault link_judge(struct uplink_call *call, CURLcode code, const char *
 
 /* ---- uplink_call.c ---- */
 
-/* Reads the token and the key, each if it is there and may be used. */
+/* Reads the token and the key. What may not be used changes nothing but *_error. */
 void uplink_read_token(struct uplink_shell *shell);
 void uplink_read_key(struct uplink_shell *shell);
 

@@ -34,11 +34,18 @@ static void fail(struct uplink_shell *shell, enum link_fault fault, const char *
 /* A batch that was too much, for the line within its time or for the server, is tried again in halves. */
 static void size_batches(struct uplink_post *post, enum link_fault fault, long status)
 {
-	bool too_much = fault == LINK_TIMED_OUT || fault == LINK_BROKEN || status == STATUS_TOO_LARGE;
-	if (fault == LINK_FINE && post->records_max < BATCH_RECORDS_MAX)
-		post->records_max = post->records_max * 2 < BATCH_RECORDS_MAX ? post->records_max * 2 : BATCH_RECORDS_MAX;
+	bool too_large = status == STATUS_TOO_LARGE;
+	bool too_much = too_large || fault == LINK_TIMED_OUT || fault == LINK_BROKEN;
+	if (fault == LINK_FINE && post->records_most < BATCH_RECORDS_MAX)
+		post->records_most++; /* its limit may have been somebody's mistake */
+	if (fault == LINK_FINE && post->records_max * 2 <= post->records_most)
+		post->records_max *= 2;
+	else if (fault == LINK_FINE)
+		post->records_max = post->records_most;
 	else if (too_much && post->records_max > 1 && post->through >= post->from)
 		post->records_max /= 2;
+	if (too_large)
+		post->records_most = post->records_max;
 }
 
 static void log_refused(const struct batch_answer *answer)
@@ -163,10 +170,13 @@ static void send_batch(struct uplink_shell *shell, const struct ledger_page *pag
 void uplink_post_begin(struct uplink_shell *shell, uint64_t from, uint64_t through)
 {
 	struct uplink_post *post = &shell->post;
-	bool late = post->reading || post->call.transfer.running;
-	uplink_post_drop(shell); /* the heart gave it up; what still comes of it counts no more */
-	if (late)
+	if (post->call.transfer.running)
+		size_batches(post, LINK_TIMED_OUT, 0);
+	if (post->call.transfer.running)
 		link_note(shell, LINK_RECORDS, LINK_TIMED_OUT, "no answer came in time");
+	else if (post->reading)
+		link_note(shell, LINK_RECORDS, LINK_NO_RECORDS, "the disk does not give them in time");
+	uplink_post_drop(shell); /* the heart gave it up; what still comes of it counts no more */
 	post->deadline_ms = monotonic_now_ms() + shell->d->config.box.uplink.post_timeout_ms;
 	if (shell->token[0] == '\0')
 		uplink_read_token(shell);

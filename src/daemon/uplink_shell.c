@@ -20,9 +20,9 @@ static void read_secrets(struct uplink_shell *shell)
 	uplink_read_token(shell);
 	uplink_read_key(shell);
 	if (shell->token_error[0] != '\0')
-		log_line(LOG_LEVEL_ERROR, "no_token", "error=%s", log_text(shell->token_error).text);
+		log_line(LOG_LEVEL_ERROR, "token_refused", "error=%s", log_text(shell->token_error).text);
 	if (shell->key_error[0] != '\0')
-		log_line(LOG_LEVEL_ERROR, "no_command_key", "error=%s", log_text(shell->key_error).text);
+		log_line(LOG_LEVEL_ERROR, "command_key_refused", "error=%s", log_text(shell->key_error).text);
 }
 
 int uplink_shell_start(struct daemon *d, struct uplink_shell **shell)
@@ -33,7 +33,7 @@ int uplink_shell_start(struct daemon *d, struct uplink_shell **shell)
 		s->d = d;
 		s->heard_ms = INT64_MIN;
 		s->rejected_ms = INT64_MIN;
-		s->post.records_max = BATCH_RECORDS_MAX;
+		s->post.records_max = s->post.records_most = BATCH_RECORDS_MAX;
 		result = http_loop_start(d->event, PRIORITY_LINK, after_work, s, &s->loop);
 	}
 	if (result == 0)
@@ -98,7 +98,9 @@ void uplink_shell_report(const struct uplink_shell *shell, struct uplink_report 
 	const struct link_health *worse = records->fault != LINK_FINE ? records : commands;
 	bool both = records->tried && commands->tried;
 	*report = (struct uplink_report){
-		.state = worse->fault != LINK_FINE ? "failing" : both ? "connected" : "starting",
+		.state = worse->fault != LINK_FINE ? "failing" :
+			 both			   ? "connected" :
+						     "starting",
 		.reason = link_fault_name(worse->fault),
 		.detail = worse->detail,
 		.heard_ms = shell->heard_ms,

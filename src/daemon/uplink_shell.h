@@ -34,7 +34,7 @@ void uplink_shell_do(struct uplink_shell *shell, const struct uplink_request *re
 /* The ledger's answer; it stays the caller's. */
 void uplink_shell_on_page(struct uplink_shell *shell, const struct ledger_page *page);
 
-/* Reads the token and the key of commands again. */
+/* Reads the token and the key of commands again; a file that may not be used changes nothing. */
 void uplink_shell_reload(struct uplink_shell *shell);
 
 /* The texts are good until the loop's next event. */

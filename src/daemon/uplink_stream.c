@@ -59,10 +59,8 @@ static bool take_event(void *ctx, const struct sse_event *event)
 	if (strcmp(event->type, "command") != 0)
 		return true;
 	shell->stream.commands++;
-	uplink_command(shell,
-		       event->data,
-		       event->length,
-		       http_answer_date_ms(&shell->stream.call.answer, monotonic_now_ms()));
+	uplink_command(
+		shell, event->data, event->length, http_answer_date_ms(&shell->stream.call.answer, monotonic_now_ms()));
 	return true;
 }
 
