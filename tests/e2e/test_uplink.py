@@ -63,6 +63,9 @@ class Connection(threading.Thread):
         while b"\r\n\r\n" not in self.buffer:
             if not self.fill():
                 return None
+            if self.buffer[0] == 0x16:  # TLS, to a server that has none
+                self.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                return None
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         first, *lines = head.decode("ascii").split("\r\n")
         method, target, version = first.split(" ")
@@ -339,6 +342,27 @@ class Sane(Uplink):
         self.assertEqual(server.opened[-1], 2)
         self.assertFalse(world.status(2)["out_of_service"])
 
+    def test_a_sale(self):
+        """All of it from afar: a server that prices hears of the energy while it flows."""
+        server = self.server()
+        world = self.linked(server)
+        self.await_sane(world, server)
+        world.boxsim.do("plug 1 7000")
+        grant = box.authorize(1, "o1", 10 ** 9, mode="remote", lease_ms=600000)["grant"]
+        server.command(1, self.plain(world, 1, "authorize", grant=grant))
+        world.await_state(1, "ready")
+        server.command(2, self.plain(world, 2, "start", order="o1"))
+        world.await_supply(1)
+        wait_for("energy", lambda: server.progress[1]["order"] == "o1" and server.progress[1]["energy_mwh"] > 0)
+        server.command(3, self.plain(world, 3, "stop", order="o1"))
+        world.await_state(1, "finishing")
+        server.command(4, self.plain(world, 4, "departed", order="o1"))
+        world.await_state(1, "available")
+        self.await_sane(world, server)
+        ended = [json.loads(body) for body in server.records if '"kind":"ended"' in body]
+        self.assertEqual([(r["order"], r["receipt"]["reason"]) for r in ended], [("o1", "operator")])
+        self.assert_sound(world.ledger())
+
     def test_many_records(self):
         """More than a batch holds, to a server that wants smaller ones still."""
         server = self.server()
@@ -417,6 +441,7 @@ class Token(Uplink):
         token = Path(world.folder, "token")
         token.unlink()
         world.start()
+        world.await_log("token_refused", text="No such file")
         self.assertIn("No such file", self.await_reason(world, "no_token")["detail"])
         token.write_text(TOKEN + "\n")
         token.chmod(0o644)
@@ -432,6 +457,11 @@ class Token(Uplink):
         token.write_text(TOKEN)
         world.daemon.send(box.signal.SIGHUP)
         self.await_sane(world, server)
+        token.chmod(0o644)
+        world.daemon.send(box.signal.SIGHUP)
+        world.await_log("token_refused", text="chmod o=")
+        self.make_record(world)
+        self.await_sane(world, server)  # what may not be used changes nothing
         self.assertNotIn(TOKEN, world.daemon.text())
 
     def test_no_line_of_text(self):
@@ -521,6 +551,12 @@ def endless_error(connection, request):
     connection.flood(FLOOD)
 
 
+def endless_page(connection, request):
+    head(connection, "text/html")
+    connection.send(b"\r\n")
+    connection.flood(FLOOD)
+
+
 def dribble(connection, request):
     head(connection)
     connection.send(b"Content-Length: 1000000\r\n\r\n")
@@ -536,7 +572,8 @@ POST_MANNERS = (  # what the server does with records, and what the box says of 
     ("portal", portal, "captive_portal"), ("redirect", redirect, "captive_portal"),
     ("endless fields", endless_fields, "too_long"), ("endless field", endless_field, "too_long"),
     ("endless interim", endless_interim, "too_long"), ("endless body", endless_body, "too_long"),
-    ("endless chunks", endless_chunks, "too_long"), ("endless error", endless_error, "too_long"),
+    ("endless chunks", endless_chunks, "too_long"), ("endless error", endless_error, "server_error"),
+    ("endless page", endless_page, "captive_portal"),
     ("bad request", error(400, "bad_request"), "refused"), ("unauthorized", error(401, "unauthorized"), "refused"),
     ("forbidden", error(403, "forbidden"), "refused"), ("not found", error(404, "not_found"), "refused"),
     ("conflict", error(409, "old_ledger"), "refused"), ("too large", error(413, "too_large"), "refused"),
@@ -576,10 +613,9 @@ def open_and_end(connection, request):
 
 STREAM_MANNERS = (
     ("portal", portal, "captive_portal"), ("redirect", redirect, "captive_portal"),
-    ("endless page", lambda connection, request: (head(connection, "text/html"), connection.send(b"\r\n"),
-                                                  connection.flood(FLOOD)), "captive_portal"),
+    ("endless page", endless_page, "captive_portal"),
     ("endless fields", endless_fields, "too_long"), ("endless field", endless_field, "too_long"),
-    ("endless error", endless_error, "too_long"), ("too many", error(429, "too_many_streams", Retry_After="1"), "refused"),
+    ("endless error", endless_error, "server_error"), ("too many", error(429, "too_many_streams", Retry_After="1"), "refused"),
     ("forbidden", error(403, "forbidden"), "refused"), ("unavailable", error(503, "unavailable"), "server_error"),
     ("endless line", open_and(b"data:" + FLOOD), "too_long"),
     ("endless comment", open_and(b":" + FLOOD), "too_long"),
@@ -624,7 +660,7 @@ class Manners(Uplink):
                 self.go_on(world, server)
                 server.on_commands = server.send_commands
                 self.await_sane(world, server)
-                server.command(number, self.plain(world, number, "out_of_service", out=number % 2 == 0))
+                server.command(number, self.plain(world, number, "out_of_service", out=False))
                 self.await_result(world, number)
         self.assertEqual(world.daemon.codes, [])
 
@@ -793,9 +829,11 @@ class Signed(Uplink):
         self.await_sane(world, server)
 
     def test_a_flood(self):
-        """Of commands that nobody signed: people at the box notice nothing of it."""
-        server = self.server()
-        world = self.linked(server, insecure=False, keys={"command_key_file": self.signer.public})
+        """Of commands that nobody signed, over TLS, which holds some back: people at the box notice nothing of it."""
+        authority = Authority(self.folder, "ca")
+        server = self.server(tls=authority.context())
+        world = self.linked(server, insecure=False,
+                            keys={"command_key_file": self.signer.public, "ca_file": authority.certificate})
         self.await_sane(world, server)
         bad = self.stranger.token(self.plain(world, 1, "out_of_service", out=True))
         with server.lock:
@@ -987,10 +1025,10 @@ class Tls(Uplink):
         clock = world.status()["time"]
         self.assertEqual(clock["quality"], "relative")
         self.assertEqual(clock["wall"][:8], time.strftime("%Y-%m-", time.gmtime(time.time() + ahead_s)))
-        server.command(1, self.plain(world, 1, "out_of_service", out=True).replace(
+        server.command(1, self.plain(world, 1, "out_of_service", outlet=2, out=True).replace(
             LATER, time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + ahead_s + DAY_S))))
         self.await_result(world, 1)
-        server.command(2, self.plain(world, 2, "out_of_service", out=False).replace(
+        server.command(2, self.plain(world, 2, "out_of_service", outlet=2, out=False).replace(
             LATER, time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + ahead_s - DAY_S))))
         self.await_result(world, 2, "expired")
         self.refuses(world, server, self.ours.context(end_s=-60), "certificate has expired")
