@@ -61,8 +61,6 @@ static const struct config_number outlet_numbers[] = {
 	{NULL, 0, 0, 0},
 };
 
-static const char *const level_words[] = {"error", "warning", "info", "debug"};
-_Static_assert(sizeof(level_words) / sizeof(level_words[0]) == LOG_LEVEL_COUNT, "every level has its word");
 static const char *const parity_words[] = {"none", "even", "odd"};
 _Static_assert(sizeof(parity_words) / sizeof(parity_words[0]) == PARITY_COUNT, "every parity has its word");
 static const char *const kind_words[] = {"monostable", "latching"};
@@ -153,7 +151,7 @@ static void read_box(struct config_loader *loader)
 	config_path(doc, s, "state_dir", config->state_dir, sizeof(config->state_dir));
 	config_path(doc, s, "control_socket", config->control_socket, sizeof(config->control_socket));
 	config_word(doc, s, "control_group", config->control_group, sizeof(config->control_group));
-	config_choice(doc, s, "log_level", level_words, LOG_LEVEL_COUNT, &level);
+	config_choice(doc, s, "log_level", log_level_words, LOG_LEVEL_COUNT, &level);
 	config_flag(doc, s, "local_sessions", &config->local_sessions);
 	config_flag(doc, s, "trust_system_clock", &config->trust_system_clock);
 	config_flag(doc, s, "insecure_commands", &config->box.insecure_commands);

@@ -59,17 +59,6 @@ static const char *yes_or_no(bool yes)
 	return yes ? "yes" : "no";
 }
 
-static const char *level_name(enum log_level level)
-{
-	static const char *const names[LOG_LEVEL_COUNT] = {
-		[LOG_LEVEL_ERROR] = "error",
-		[LOG_LEVEL_WARNING] = "warning",
-		[LOG_LEVEL_INFO] = "info",
-		[LOG_LEVEL_DEBUG] = "debug",
-	};
-	return names[level];
-}
-
 static const char *kind_name(enum breaker_kind kind)
 {
 	return kind == BREAKER_LATCHING ? "latching" : "monostable";
@@ -106,7 +95,7 @@ static void print_box(FILE *out, const struct config *c)
 		c->control_socket,
 		c->control_group[0] ? " and group " : "",
 		c->control_group);
-	fprintf(out, "  log level %s\n", level_name(c->log_level));
+	fprintf(out, "  log level %s\n", log_level_words[c->log_level]);
 	fprintf(out, "  local sessions: %s\n", yes_or_no(c->local_sessions));
 	fprintf(out, "  the system's clock is trusted as it is: %s\n", yes_or_no(c->trust_system_clock));
 	fprintf(out,
@@ -287,7 +276,7 @@ static void add_box(struct tree *tree, cJSON *root, const struct config *c)
 	add_text(tree, root, "state_dir", c->state_dir);
 	add_text(tree, root, "control_socket", c->control_socket);
 	add_text(tree, root, "control_group", c->control_group);
-	add_text(tree, root, "log_level", level_name(c->log_level));
+	add_text(tree, root, "log_level", log_level_words[c->log_level]);
 	add_flag(tree, root, "local_sessions", c->local_sessions);
 	add_flag(tree, root, "trust_system_clock", c->trust_system_clock);
 	add_flag(tree, root, "insecure_commands", c->box.insecure_commands);

@@ -48,16 +48,17 @@ ROOMS = {
     "src/box": Room(("src/model",), LIBC | STDIO, "libbox.a"),
     "src/wire": Room(("src/model",), LIBC | STDIO | STDLIB | {"cjson/cJSON.h", "time.h", "zlib.h"}),
     "src/jws": Room((), LIBC | STDIO | STDLIB | OPENSSL | {"fcntl.h", "unistd.h", "sys/stat.h"}),
+    "src/log": Room((), LIBC | STDIO | STDLIB | POSIX),
     "src/ledger": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/evp.h"}),
     "hal/io": Room(("hal/core",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h", "gpiod.h", "ini.h"}),
     "src/control": Room((), LIBC),
-    "src/daemon": Room(("src/box", "src/ledger", "src/jws", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX | OPENSSL |
+    "src/daemon": Room(("src/box", "src/ledger", "src/jws", "src/log", "src/control", "hal/io"), LIBC | STDIO | STDLIB | POSIX | OPENSSL |
                        {"ini.h", "curl/curl.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tools/meterboxctl": Room(("src/control", "src/ledger"), LIBC | STDIO | STDLIB | POSIX | {"cjson/cJSON.h"}),
     "tools/boxsim": Room(("tools/boxsim/plant",), LIBC | STDIO | STDLIB | POSIX | {"modbus/modbus.h"}),
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/crypto.h", "openssl/evp.h"}),
-    "tools/ops/server": Room(("tools/ops/core", "src/jws"), LIBC | STDIO | STDLIB | POSIX |
+    "tools/ops/server": Room(("tools/ops/core", "src/jws", "src/log"), LIBC | STDIO | STDLIB | POSIX |
                              {"microhttpd.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
     "tests/fuzz": Room(("src/daemon",), TESTS),

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "ops_log.h"
+#include "log.h"
 #include "ops_request.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
@@ -116,7 +116,7 @@ static bool take_text(int option, const char *text, struct ops_server_options *o
 /* What has a value of another kind. NULL, or what is wrong. */
 static const char *take_value(int option, const char *text, struct ops_server_options *o)
 {
-	enum ops_log_level level;
+	enum log_level level;
 	uint64_t number = 0;
 	if (option == OPTION_COMMAND_S) {
 		if (!ops_parse_number(text, 1, COMMAND_S_MAX, &number))
@@ -131,9 +131,9 @@ static const char *take_value(int option, const char *text, struct ops_server_op
 			return "--request-seconds must be 1 to 3600";
 		o->request_ms = (int64_t)number * 1000;
 	} else if (option == OPTION_LOG_LEVEL) {
-		if (!ops_log_find_level(text, &level))
+		if (!log_find_level(text, &level))
 			return "--log-level must be error, warning, info or debug";
-		ops_log_set_level(level);
+		log_set_level(level);
 	} else {
 		return "wrong usage";
 	}

@@ -9,8 +9,8 @@
 
 #include "batch.h"
 #include "gzip.h"
+#include "log.h"
 #include "ops_calls.h"
-#include "ops_log.h"
 
 #define HEARTBEAT_DEFAULT_S 60
 #define HEARTBEAT_MAX_S 3600
@@ -69,20 +69,20 @@ static void log_intake(const struct ops_request *q, const struct batch *batch, c
 		       uint64_t before)
 {
 	if (intake->accepted_through > before)
-		ops_log(OPS_LOG_INFO,
-			"records",
-			"box=%s ledger=%s accepted_through=%" PRIu64,
-			ops_log_text(q->name).text,
-			batch->ledger,
-			intake->accepted_through);
+		log_line(LOG_LEVEL_INFO,
+			 "records",
+			 "box=%s ledger=%s accepted_through=%" PRIu64,
+			 log_text(q->name).text,
+			 batch->ledger,
+			 intake->accepted_through);
 	for (size_t i = 0; i < intake->refused_count; i++)
-		ops_log(OPS_LOG_WARNING,
-			"record_parked",
-			"box=%s seq=%" PRIu64 " code=%s why=%s",
-			ops_log_text(q->name).text,
-			intake->refused[i].seq,
-			intake->refused[i].code,
-			ops_log_text(intake->refused[i].why).text);
+		log_line(LOG_LEVEL_WARNING,
+			 "record_parked",
+			 "box=%s seq=%" PRIu64 " code=%s why=%s",
+			 log_text(q->name).text,
+			 intake->refused[i].seq,
+			 intake->refused[i].code,
+			 log_text(intake->refused[i].why).text);
 }
 
 static int take_progress(struct ops_request *q, const struct batch *batch, struct ops_error *error)

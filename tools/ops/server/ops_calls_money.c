@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "ops_calls.h"
-#include "ops_log.h"
 #include "units.h"
 
 static const char *const kind_names[OPS_ACCOUNT_KIND_COUNT] = {[OPS_BOUND] = "bound", [OPS_SHARED] = "shared"};
@@ -95,13 +95,13 @@ static int move_money(struct ops_request *q, struct ops_error *error,
 	    ops_take_text(q, object, "key", &key)) {
 		result = move(q->server->ops, q->name, micros, key, error);
 		if (result == 0)
-			ops_log(OPS_LOG_INFO,
-				"money",
-				"call=%s name=%s micros=%" PRId64 " key=%s",
-				ops_log_text(q->route->pattern).text,
-				ops_log_text(q->name).text,
-				micros,
-				ops_log_text(key).text);
+			log_line(LOG_LEVEL_INFO,
+				 "money",
+				 "call=%s name=%s micros=%" PRId64 " key=%s",
+				 log_text(q->route->pattern).text,
+				 log_text(q->name).text,
+				 micros,
+				 log_text(key).text);
 	}
 	cJSON_Delete(object);
 	return result;
@@ -303,14 +303,14 @@ void ops_call_put_order(struct ops_request *q)
 		return;
 	}
 	if (found == -ENOENT)
-		ops_log(OPS_LOG_INFO,
-			"order",
-			"order=%s box=%s outlet=%d account=%s credit_micros=%" PRId64,
-			ops_log_text(order.grant.order).text,
-			ops_log_text(order.box).text,
-			order.outlet + 1,
-			ops_log_text(order.grant.account).text,
-			order.grant.credit_micros);
+		log_line(LOG_LEVEL_INFO,
+			 "order",
+			 "order=%s box=%s outlet=%d account=%s credit_micros=%" PRId64,
+			 log_text(order.grant.order).text,
+			 log_text(order.box).text,
+			 order.outlet + 1,
+			 log_text(order.grant.account).text,
+			 order.grant.credit_micros);
 	ops_wake_box(q->server, order.box);
 	answer_order(q, found == -ENOENT ? MHD_HTTP_CREATED : MHD_HTTP_OK);
 }

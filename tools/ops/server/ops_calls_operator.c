@@ -9,8 +9,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "log.h"
 #include "ops_calls.h"
-#include "ops_log.h"
 
 #define TOKEN_BYTES 32 /* of a token that the server makes */
 #define RECORDS_AT_ONCE 500
@@ -109,7 +109,7 @@ void ops_call_check(struct ops_request *q)
 		return;
 	}
 	if (result < 0)
-		ops_log(OPS_LOG_ERROR, "books_wrong", "error=%s", ops_log_text(error.text).text);
+		log_line(LOG_LEVEL_ERROR, "books_wrong", "error=%s", log_text(error.text).text);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddBoolToObject(object, "ok", result == 0);
 	if (result < 0)
@@ -274,7 +274,7 @@ void ops_call_put_box(struct ops_request *q)
 		ops_refuse_core(q, result, &error);
 		return;
 	}
-	ops_log(OPS_LOG_INFO, "box_provisioned", "box=%s", ops_log_text(q->name).text);
+	log_line(LOG_LEVEL_INFO, "box_provisioned", "box=%s", log_text(q->name).text);
 	struct ops_live_box *live = ops_live_find(q->server->live, q->name);
 	if (live != NULL) /* whoever had the old token is not heard any more */
 		ops_stream_end(live);
@@ -397,14 +397,14 @@ void ops_call_send(struct ops_request *q)
 		ops_refuse_core(q, result, &error);
 		return;
 	}
-	ops_log(OPS_LOG_INFO,
-		"command",
-		"box=%s type=%s seq=%" PRIu64 " actor=%s by=%s",
-		ops_log_text(q->name).text,
-		word_name(&command_type_words, command.type),
-		command.seq,
-		word_name(&actor_words, command.actor),
-		ops_log_text(command.name).text);
+	log_line(LOG_LEVEL_INFO,
+		 "command",
+		 "box=%s type=%s seq=%" PRIu64 " actor=%s by=%s",
+		 log_text(q->name).text,
+		 word_name(&command_type_words, command.type),
+		 command.seq,
+		 word_name(&actor_words, command.actor),
+		 log_text(command.name).text);
 	ops_wake_box(q->server, q->name);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "id", command.id);

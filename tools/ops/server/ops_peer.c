@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "ops_log.h"
+#include "log.h"
 #include "ops_server.h"
 
 struct ops_peer {
@@ -83,7 +83,7 @@ void ops_peers_sweep(struct ops_peers *peers, int64_t now_ms)
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 		unlink_peer(peers, p);
-		ops_log(OPS_LOG_DEBUG, "too_slow", "patience_ms=%lld", (long long)peers->patience_ms);
+		log_line(LOG_LEVEL_DEBUG, "too_slow", "patience_ms=%lld", (long long)peers->patience_ms);
 		if (info != NULL)
 			shutdown(info->connect_fd, SHUT_RDWR); /* fails when the peer has gone already */
 	}

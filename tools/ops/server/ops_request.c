@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops_log.h"
+#include "log.h"
 
 #define BODY_FIRST 4096 /* bytes that are taken for a body at first */
 
@@ -126,23 +126,23 @@ static void log_answer(const struct ops_request *q)
 	const char *pattern = q->route == NULL ? "" : q->route->pattern;
 	const char *method = q->route == NULL ? "" : q->route->method;
 	if (q->code != NULL)
-		ops_log(OPS_LOG_WARNING,
-			"refused",
-			"method=%s path=%s name=%s status=%u code=%s message=%s",
-			method,
-			ops_log_text(pattern).text,
-			ops_log_text(q->name).text,
-			q->status,
-			q->code,
-			ops_log_text(q->message).text);
+		log_line(LOG_LEVEL_WARNING,
+			 "refused",
+			 "method=%s path=%s name=%s status=%u code=%s message=%s",
+			 method,
+			 log_text(pattern).text,
+			 log_text(q->name).text,
+			 q->status,
+			 q->code,
+			 log_text(q->message).text);
 	else
-		ops_log(OPS_LOG_DEBUG,
-			"request",
-			"method=%s path=%s name=%s status=%u",
-			method,
-			ops_log_text(pattern).text,
-			ops_log_text(q->name).text,
-			q->status);
+		log_line(LOG_LEVEL_DEBUG,
+			 "request",
+			 "method=%s path=%s name=%s status=%u",
+			 method,
+			 log_text(pattern).text,
+			 log_text(q->name).text,
+			 q->status);
 }
 
 /* MHD_NO closes the connection: nothing can be said any more. */

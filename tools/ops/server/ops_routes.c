@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "ops_calls.h"
-#include "ops_log.h"
 
 static const struct ops_route routes[] = {
 	{"POST", "/v1/boxes/{}/records", ops_call_records, OPS_BOX, REQUEST_BOX_BODY_MAX, .gzip = true},

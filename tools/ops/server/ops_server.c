@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ops_log.h"
+#include "log.h"
 #include "ops_request.h"
 
 #define CONNECTION_MEMORY (16 * 1024) /* for headers and what is being sent, of each connection */
@@ -47,7 +47,7 @@ int64_t ops_monotonic_now_ms(void)
 
 static int lose_http(struct ops_server *s)
 {
-	ops_log(OPS_LOG_ERROR, "http_failed", "action=%s", ops_log_text("ending").text);
+	log_line(LOG_LEVEL_ERROR, "http_failed", "action=%s", log_text("ending").text);
 	return sd_event_exit(s->event, EXIT_FAILURE);
 }
 
@@ -136,12 +136,12 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 		return 0;
 	s->stopping = true;
 	s->deadline_ms = ops_monotonic_now_ms() + STOP_PATIENCE_MS;
-	ops_log(OPS_LOG_INFO,
-		"stopping",
-		"signal=%u streams=%u requests=%u",
-		info->ssi_signo,
-		s->streams.count,
-		s->requests);
+	log_line(LOG_LEVEL_INFO,
+		 "stopping",
+		 "signal=%u streams=%u requests=%u",
+		 info->ssi_signo,
+		 s->streams.count,
+		 s->requests);
 	sd_notify(0, "STOPPING=1");
 	int listen_fd = MHD_quiesce_daemon(s->http); /* ours again; closed, so that nobody waits in its queue */
 	if (listen_fd >= 0)
@@ -152,7 +152,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 static int fail_start(const char *what, int result)
 {
-	ops_log(OPS_LOG_ERROR, "start_failed", "what=%s error=%s", what, ops_log_text(strerror(-result)).text);
+	log_line(LOG_LEVEL_ERROR, "start_failed", "what=%s error=%s", what, log_text(strerror(-result)).text);
 	return EXIT_FAILURE;
 }
 
@@ -181,11 +181,11 @@ static void on_library_message(void *cls, const char *format, va_list arguments)
 /* It complains of what strangers send, which is no news. */
 static void on_library_message(void *cls, const char *format, va_list arguments)
 {
-	char text[OPS_LOG_TEXT_SIZE];
+	char text[LOG_TEXT_SIZE];
 	(void)cls;
 	vsnprintf(text, sizeof text, format, arguments);
 	text[strcspn(text, "\n")] = '\0';
-	ops_log(OPS_LOG_DEBUG, "http", "message=%s", ops_log_text(text).text);
+	log_line(LOG_LEVEL_DEBUG, "http", "message=%s", log_text(text).text);
 }
 
 static int open_http(struct ops_server *s)
@@ -235,10 +235,10 @@ static int open_http(struct ops_server *s)
 				 s->cert != NULL ? tls : plain,
 				 MHD_OPTION_END);
 	if (s->http == NULL && s->cert != NULL) {
-		ops_log(OPS_LOG_ERROR,
-			"start_failed",
-			"what=http hint=%s",
-			ops_log_text("--cert or --key may be wrong").text);
+		log_line(LOG_LEVEL_ERROR,
+			 "start_failed",
+			 "what=http hint=%s",
+			 log_text("--cert or --key may be wrong").text);
 		return EX_CONFIG;
 	}
 	if (s->http == NULL)
@@ -251,7 +251,7 @@ static int open_http(struct ops_server *s)
 
 static int refuse_setup(const struct ops_setup_error *error)
 {
-	ops_log(OPS_LOG_ERROR, "wrong_configuration", "error=%s", ops_log_text(error->text).text);
+	log_line(LOG_LEVEL_ERROR, "wrong_configuration", "error=%s", log_text(error->text).text);
 	return EX_CONFIG;
 }
 
@@ -267,12 +267,12 @@ static int open_files(struct ops_server *s)
 	    ops_setup_files(o->connections_max, &error) < 0 || ops_setup_listen(o, &s->listen_fd, &error) < 0)
 		return refuse_setup(&error);
 	if (made)
-		ops_log(OPS_LOG_INFO, "command_key_made", "file=%s", ops_log_text(o->command_key).text);
+		log_line(LOG_LEVEL_INFO, "command_key_made", "file=%s", log_text(o->command_key).text);
 	if (o->command_key == NULL)
-		ops_log(OPS_LOG_WARNING,
-			"insecure_commands",
-			"hint=%s",
-			ops_log_text("commands are sent unsigned: for a workshop only").text);
+		log_line(LOG_LEVEL_WARNING,
+			 "insecure_commands",
+			 "hint=%s",
+			 log_text("commands are sent unsigned: for a workshop only").text);
 	return -1;
 }
 
@@ -281,7 +281,7 @@ static void take_random(void *ctx, void *bytes, size_t count)
 	(void)ctx;
 	if (getrandom(bytes, count, 0) == (ssize_t)count)
 		return;
-	ops_log(OPS_LOG_ERROR, "no_random", "error=%s", ops_log_text(strerror(errno)).text);
+	log_line(LOG_LEVEL_ERROR, "no_random", "error=%s", log_text(strerror(errno)).text);
 	abort(); /* ids that somebody can guess are worse than no server */
 }
 
@@ -295,11 +295,11 @@ static int open_store(struct ops_server *s)
 	};
 	if (ops_open(&options, &s->ops, &error) == 0)
 		return -1;
-	ops_log(OPS_LOG_ERROR,
-		"store_failed",
-		"file=%s error=%s",
-		ops_log_text(s->options->db).text,
-		ops_log_text(error.text).text);
+	log_line(LOG_LEVEL_ERROR,
+		 "store_failed",
+		 "file=%s error=%s",
+		 log_text(s->options->db).text,
+		 log_text(error.text).text);
 	return EXIT_FAILURE;
 }
 
@@ -325,7 +325,7 @@ static int announce(struct ops_server *s)
 	if (ops_setup_url(info->listen_fd, s->cert != NULL, url, sizeof url, &port, &error) < 0 ||
 	    (s->options->port_file != NULL && ops_setup_port_file(s->options->port_file, port, &error) < 0))
 		return refuse_setup(&error);
-	ops_log(OPS_LOG_INFO, "listening", "url=%s version=%s", url, METERBOX_VERSION);
+	log_line(LOG_LEVEL_INFO, "listening", "url=%s version=%s", url, METERBOX_VERSION);
 	sd_notifyf(0, "READY=1\nSTATUS=Listening at %s.", url);
 	return -1;
 }
@@ -355,7 +355,7 @@ static void *allocate_or_end(size_t size)
 	void *memory = malloc(size);
 	if (memory != NULL)
 		return memory;
-	ops_log(OPS_LOG_ERROR, "out_of_memory", "bytes=%zu", size);
+	log_line(LOG_LEVEL_ERROR, "out_of_memory", "bytes=%zu", size);
 	_exit(EXIT_FAILURE);
 }
 
@@ -380,7 +380,7 @@ int ops_server_run(const struct ops_server_options *options)
 		code = sd_event_loop(s->event);
 		if (code < 0)
 			code = fail_start("loop", code);
-		ops_log(OPS_LOG_INFO, "stopped", "code=%d", code);
+		log_line(LOG_LEVEL_INFO, "stopped", "code=%d", code);
 	}
 	close_all(s);
 	free(s);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ops_log.h"
+#include "log.h"
 #include "ops_server.h"
 
 #define BEAT_TOGETHER_MS 200 /* heartbeats so near to each other are sent in one go */
@@ -116,7 +116,7 @@ static int set_event(struct ops_stream *s, const struct next_command *next)
 		s->stop_cursor = next->seq;
 	else
 		s->cursor = next->seq;
-	ops_log(OPS_LOG_INFO, "command_sent", "box=%s seq=%" PRIu64, ops_log_text(s->box->name).text, next->seq);
+	log_line(LOG_LEVEL_INFO, "command_sent", "box=%s seq=%" PRIu64, log_text(s->box->name).text, next->seq);
 	return 0;
 }
 
@@ -130,11 +130,11 @@ static int fetch(struct ops_stream *s)
 		snprintf(error.text, sizeof error.text, "out of memory");
 	free(next.text);
 	if (result < 0) {
-		ops_log(OPS_LOG_ERROR,
-			"stream_failed",
-			"box=%s error=%s",
-			ops_log_text(s->box->name).text,
-			ops_log_text(error.text).text);
+		log_line(LOG_LEVEL_ERROR,
+			 "stream_failed",
+			 "box=%s error=%s",
+			 log_text(s->box->name).text,
+			 log_text(error.text).text);
 		return result;
 	}
 	s->check = next.found;
@@ -196,7 +196,7 @@ static void leave_box(struct ops_stream *s, const char *why)
 {
 	if (s->box == NULL || s->box->stream != s)
 		return;
-	ops_log(OPS_LOG_INFO, "stream_closed", "box=%s why=%s", ops_log_text(s->box->name).text, why);
+	log_line(LOG_LEVEL_INFO, "stream_closed", "box=%s why=%s", log_text(s->box->name).text, why);
 	s->box->stream = NULL;
 }
 
@@ -273,12 +273,12 @@ struct MHD_Response *ops_stream_begin(struct ops_server *server, struct ops_live
 	link_stream(s);
 	s->box = box;
 	box->stream = s;
-	ops_log(OPS_LOG_INFO,
-		"stream_opened",
-		"box=%s after=%" PRIu64 " heartbeat_ms=%" PRId64,
-		ops_log_text(box->name).text,
-		after,
-		heartbeat_ms);
+	log_line(LOG_LEVEL_INFO,
+		 "stream_opened",
+		 "box=%s after=%" PRIu64 " heartbeat_ms=%" PRId64,
+		 log_text(box->name).text,
+		 after,
+		 heartbeat_ms);
 	return response;
 }
 

@@ -1,6 +1,6 @@
-/* src/daemon/log.c: see log.h.
+/* src/log/log.c: see log.h.
  *
- * Room: src/daemon; libc only. No state but the level: any thread may write a line, whole. */
+ * Room: src/log; libc only. No state but the level: any thread may write a line, whole. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -21,18 +21,34 @@
 #define HEAD_SIZE 64
 #define MS_IN_NS 1000000
 
-static const struct {
-	const char *word;
-	const char *priority; /* as syslog counts them, in the form that the journal reads */
-} levels[LOG_LEVEL_COUNT] = {
-	[LOG_LEVEL_ERROR] = {"error", "<3>"},
-	[LOG_LEVEL_WARNING] = {"warning", "<4>"},
-	[LOG_LEVEL_INFO] = {"info", "<6>"},
-	[LOG_LEVEL_DEBUG] = {"debug", "<7>"},
+const char *const log_level_words[LOG_LEVEL_COUNT] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+
+/* As syslog counts them, in the form that the journal reads. */
+static const char *const priorities[LOG_LEVEL_COUNT] = {
+	[LOG_LEVEL_ERROR] = "<3>",
+	[LOG_LEVEL_WARNING] = "<4>",
+	[LOG_LEVEL_INFO] = "<6>",
+	[LOG_LEVEL_DEBUG] = "<7>",
 };
 
 static _Atomic enum log_level least_grave = LOG_LEVEL_INFO;
 static _Atomic unsigned lost; /* lines since the last that was written */
+
+bool log_find_level(const char *word, enum log_level *level)
+{
+	for (unsigned i = 0; i < LOG_LEVEL_COUNT; i++) {
+		if (strcmp(log_level_words[i], word) == 0) {
+			*level = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -71,7 +87,7 @@ static size_t write_time(char *line, size_t size, enum log_level level)
 			 distance / 60,
 			 distance % 60);
 	}
-	int length = snprintf(line, size, "%s level=%s ", time, levels[level].word);
+	int length = snprintf(line, size, "%s level=%s ", time, log_level_words[level]);
 	return length < 0 ? 0 : (size_t)length;
 }
 
@@ -113,7 +129,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
 	if (level > least_grave)
 		return;
 	if (is_journal())
-		used += (size_t)snprintf(line, size, "%s", levels[level].priority);
+		used += (size_t)snprintf(line, size, "%s", priorities[level]);
 	else
 		used += write_time(line, size, level);
 	int length = snprintf(line + used, size - used, "event=%s%s", event, format[0] != '\0' ? " " : "");

@@ -1,9 +1,11 @@
-/* src/daemon/log.h: structured lines on standard error.
+/* src/log/log.h: structured lines on standard error, of every program that runs unattended.
  *
- * Room: src/daemon. "event=NAME key=value ...", behind the syslog priority where the journal reads, behind a time where a
+ * Room: src/log. "event=NAME key=value ...", behind the syslog priority where the journal reads, behind a time where a
  * person does. */
 #ifndef LOG_H
 #define LOG_H
+
+#include <stdbool.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -12,6 +14,12 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 	LOG_LEVEL_COUNT
 };
+
+/* error, warning, info, debug. */
+extern const char *const log_level_words[LOG_LEVEL_COUNT];
+
+/* Finds a level by its word. */
+bool log_find_level(const char *word, enum log_level *level);
 
 /* The least grave level that is written from now on. */
 void log_set_level(enum log_level level);
