@@ -730,7 +730,7 @@ class Strangers(ops.OpsTest):
 
     def test_names_in_the_log(self):
         self.server.call("GET", "/v1/operator/orders/a%0Aevent=forged%1b%22", token=OPERATOR_TOKEN)
-        self.assertIn('name="a\\x0aevent=forged\\x1b\\""', self.server.text())
+        self.assertIn('name="a\\nevent=forged\\x1b\\""', self.server.text())
 
     def test_half_requests(self):
         """Cut in the middle: hung up, or left hanging while others work."""
