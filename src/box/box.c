@@ -160,13 +160,20 @@ static void run_metering_box(struct box *box)
 	box->ports.pulse(box->ports.ctx, RECORD_NO_OUTLET, pulse_ms);
 }
 
+/* A door that moved is somebody who is there. */
+static void take_door(struct box *box, bool moved)
+{
+	if (moved)
+		uplink_ping(&box->uplink, box->now.mono_ms);
+}
+
 static void tick_machines(struct box *box)
 {
 	int64_t now = box->now.mono_ms;
-	debounce_tick(&box->metering_door, now);
+	take_door(box, debounce_tick(&box->metering_door, now));
 	for (unsigned i = 0; i < box->config.outlet_count; i++) {
 		struct outlet *o = &box->outlets[i];
-		debounce_tick(&o->door, now);
+		take_door(box, debounce_tick(&o->door, now));
 		debounce_tick(&o->contact, now);
 		if (o->contact.known)
 			breaker_on_contact(&o->breaker, o->contact.stable, now);
@@ -278,12 +285,10 @@ void box_on_input(struct box *box, enum box_input input, unsigned outlet, bool l
 	begin(box, now);
 	switch (input) {
 	case INPUT_METERING_DOOR:
-		debounce_input(&box->metering_door, level, now.mono_ms);
-		uplink_ping(&box->uplink, now.mono_ms);
+		take_door(box, debounce_input(&box->metering_door, level, now.mono_ms));
 		break;
 	case INPUT_USER_DOOR:
-		debounce_input(&box->outlets[outlet].door, level, now.mono_ms);
-		uplink_ping(&box->uplink, now.mono_ms);
+		take_door(box, debounce_input(&box->outlets[outlet].door, level, now.mono_ms));
 		break;
 	case INPUT_CONTACT:
 		debounce_input(&box->outlets[outlet].contact, level, now.mono_ms);
@@ -292,12 +297,13 @@ void box_on_input(struct box *box, enum box_input input, unsigned outlet, bool l
 	finish(box);
 }
 
-void box_on_command(struct box *box, const struct command *command, const struct command_origin *origin,
+bool box_on_command(struct box *box, const struct command *command, const struct command_origin *origin,
 		    struct moment now)
 {
 	begin(box, now);
-	box_take_command(box, command, origin);
+	bool taken = box_take_command(box, command, origin);
 	finish(box);
+	return taken;
 }
 
 void box_on_uplink(struct box *box, const struct uplink_event *event, struct moment now)

@@ -99,8 +99,9 @@ void box_on_storage(struct box *box, bool failing, struct moment now);
 /* An input's raw level; outlet is ignored for the metering box's door. */
 void box_on_input(struct box *box, enum box_input input, unsigned outlet, bool level, struct moment now);
 
-/* A command arrived. Its result becomes a record, except where the ledger has no room: then it may come again. */
-void box_on_command(struct box *box, const struct command *command, const struct command_origin *origin,
+/* A command arrived. Its result becomes a record. False when the ledger has no room for it: nothing was done, and those
+ * behind it must not come before it does. */
+bool box_on_command(struct box *box, const struct command *command, const struct command_origin *origin,
 		    struct moment now);
 
 /* Something happened on the link. */

@@ -74,6 +74,7 @@ struct box {
 	int64_t boot_ms;
 	struct uplink uplink;
 	int64_t rejected_ms; /* when the last rejected command was recorded; INT64_MIN when never */
+	int64_t stops_until_ms; /* the results of stops have used up their burst until then */
 	struct debounce metering_door;
 	struct lock metering_lock;
 	uint64_t metering_pulse_after_seq;
@@ -152,7 +153,7 @@ void supply_forecast(const struct box *box, const struct outlet *o, struct progr
 
 /* --- command_run.c: what commands do --- */
 
-void box_take_command(struct box *box, const struct command *command, const struct command_origin *origin);
+bool box_take_command(struct box *box, const struct command *command, const struct command_origin *origin);
 
 /* --- account.c: the credit that outlets share --- */
 

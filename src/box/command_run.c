@@ -11,6 +11,11 @@
 /* Rejected commands are reported, but no flood of them may fill the ledger. */
 #define REJECTED_REST_MS INT64_C(60000)
 
+/* So are stops, which act late and again, and which whoever has seen one can send again: so many at once, then one in a
+ * while. They act all the same, and a server that has no result asks again. */
+#define STOPS_AT_ONCE 16
+#define STOP_REST_MS INT64_C(60000)
+
 static const char no_session[] = "no such session on this outlet";
 
 static struct session_image *session_of(struct box *box, struct outlet *o)
@@ -377,6 +382,17 @@ static void write_result(struct box *box, const struct command *c, const struct 
 	box_write(box, &r);
 }
 
+/* The generic cell rate algorithm: one number holds how much of the burst is used. */
+static bool may_note_stop(struct box *box)
+{
+	int64_t now = box->now.mono_ms;
+	int64_t used_until = box->stops_until_ms > now ? box->stops_until_ms : now;
+	if (used_until - now > (STOPS_AT_ONCE - 1) * STOP_REST_MS)
+		return false;
+	box->stops_until_ms = used_until + STOP_REST_MS;
+	return true;
+}
+
 static void take(struct box *box, const struct command *c, const struct command_origin *origin)
 {
 	enum command_outcome outcome = judge(box, c, origin);
@@ -388,15 +404,19 @@ static void take(struct box *box, const struct command *c, const struct command_
 		if (box->rejected_ms != INT64_MIN && now - box->rejected_ms < REJECTED_REST_MS)
 			return;
 		box->rejected_ms = now;
+	} else if (!origin->local && command_is_stop(c->type) && !may_note_stop(box)) {
+		return;
 	}
 	/* A stop acts even where its result has no room: the server asks again, and acting twice does no harm. */
 	if (box_takes_commands(box))
 		write_result(box, c, origin, outcome, detail);
 }
 
-void box_take_command(struct box *box, const struct command *c, const struct command_origin *origin)
+bool box_take_command(struct box *box, const struct command *c, const struct command_origin *origin)
 {
 	assert(command_fault(c) == NULL);
-	if (box_takes_commands(box) || command_is_stop(c->type))
-		take(box, c, origin);
+	if (!box_takes_commands(box) && !command_is_stop(c->type))
+		return false;
+	take(box, c, origin);
+	return true;
 }

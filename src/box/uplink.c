@@ -3,6 +3,9 @@
 
 #include "moment.h"
 
+#define PING_REST_MS INT64_C(5000)
+#define STEADY_MS INT64_C(30000) /* a stream that has lived so long works; one that opens and closes does not */
+
 void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t accepted, uint64_t durable,
 		 int64_t now_ms)
 {
@@ -12,6 +15,7 @@ void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t 
 		.accepted = accepted,
 		.progress_due = true,
 		.progress_sent_ms = now_ms - config->progress_ms,
+		.pinged_ms = now_ms - PING_REST_MS,
 		.post_backoff = {.next_ms = now_ms},
 		.stream_backoff = {.next_ms = now_ms},
 		.server_heard_ms = INT64_MIN,
@@ -28,11 +32,25 @@ void uplink_on_progress(struct uplink *u)
 	u->progress_due = true;
 }
 
-static void succeeded(struct uplink *u, struct uplink_backoff *b, int64_t now_ms)
+/* What one direction has just found, a network that is there again, the other need not wait to find. */
+static void hurry(const struct uplink *u, struct uplink_backoff *b, uint64_t random, int64_t now_ms)
 {
-	b->failures = 0;
-	b->next_ms = now_ms;
-	u->server_heard_ms = now_ms;
+	int64_t soon_ms = now_ms + (int64_t)(random % (uint64_t)(u->config.backoff_min_ms + 1));
+	if (b->failing && !b->asked && b->next_ms > soon_ms)
+		b->next_ms = soon_ms;
+}
+
+static int64_t asked_for(int64_t retry_after_ms)
+{
+	return retry_after_ms > UPLINK_RETRY_AFTER_MAX_MS ? UPLINK_RETRY_AFTER_MAX_MS : retry_after_ms;
+}
+
+static void post_succeeded(struct uplink *u, int64_t retry_after_ms, uint64_t random, int64_t now_ms)
+{
+	if (u->post_backoff.failing)
+		hurry(u, &u->stream_backoff, random, now_ms);
+	u->post_backoff =
+		(struct uplink_backoff){.asked = retry_after_ms > 0, .next_ms = now_ms + asked_for(retry_after_ms)};
 }
 
 static void failed(const struct uplink *u, struct uplink_backoff *b, int64_t retry_after_ms, uint64_t random,
@@ -45,13 +63,23 @@ static void failed(const struct uplink *u, struct uplink_backoff *b, int64_t ret
 		ceiling = u->config.backoff_max_ms;
 	int64_t delay = (int64_t)(random % (uint64_t)(ceiling + 1));
 	b->failures++;
-	if (retry_after_ms > UPLINK_RETRY_AFTER_MAX_MS)
-		retry_after_ms = UPLINK_RETRY_AFTER_MAX_MS;
-	b->next_ms = now_ms + (delay > retry_after_ms ? delay : retry_after_ms);
+	b->failing = true;
+	b->asked = retry_after_ms > delay;
+	b->next_ms = now_ms + (b->asked ? asked_for(retry_after_ms) : delay);
+}
+
+/* The progress that it carried is told as soon as back-off allows. */
+static void post_failed(struct uplink *u, int64_t retry_after_ms, uint64_t random, int64_t now_ms)
+{
+	u->posting = false;
+	u->progress_due = true;
+	u->progress_sent_ms = now_ms - u->config.progress_ms;
+	failed(u, &u->post_backoff, retry_after_ms, random, now_ms);
 }
 
 /* Never beyond what was sent in this batch: a server that is honestly ahead, because its last answer was lost, gets the
- * rest again; one that takes nothing wants us to wait. */
+ * rest again. One that takes nothing wants us to wait; one that has less than it said once, restored from a copy, gets
+ * again what it lacks. */
 static void take_answer(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms)
 {
 	bool sent_any = u->posted_through > u->accepted;
@@ -59,12 +87,20 @@ static void take_answer(struct uplink *u, const struct uplink_event *event, uint
 	bool took_any = through > u->accepted;
 	u->posting = false;
 	u->server_heard_ms = now_ms;
-	if (took_any)
-		u->accepted = through;
-	if (took_any || !sent_any)
-		succeeded(u, &u->post_backoff, now_ms);
-	if (u->accepted < u->posted_through)
+	if (took_any || (!sent_any && through == u->accepted))
+		post_succeeded(u, event->retry_after_ms, random, now_ms);
+	else
 		failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
+	u->accepted = through;
+}
+
+/* A proxy that opens and closes at once, or two boxes with one name, must not reset the back-off. */
+static void stream_failed(struct uplink *u, int64_t lived_ms, int64_t retry_after_ms, uint64_t random, int64_t now_ms)
+{
+	u->streaming = false;
+	if (lived_ms >= STEADY_MS)
+		u->stream_backoff.failures = 0;
+	failed(u, &u->stream_backoff, retry_after_ms, random, now_ms);
 }
 
 void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms)
@@ -75,14 +111,10 @@ void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_
 			take_answer(u, event, random, now_ms);
 		break;
 	case UPLINK_POST_FAILED:
-		if (!u->posting)
-			break;
-		u->posting = false;
-		u->progress_due = true;
-		failed(u, &u->post_backoff, event->retry_after_ms, random, now_ms);
+		if (u->posting)
+			post_failed(u, event->retry_after_ms, random, now_ms);
 		break;
 	case UPLINK_STREAM_OPENED:
-		/* A proxy that opens and closes at once must not reset the back-off: only words do. */
 		if (u->streaming)
 			u->stream_heard_ms = now_ms;
 		break;
@@ -90,13 +122,14 @@ void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_
 		if (!u->streaming)
 			break;
 		u->stream_heard_ms = now_ms;
-		succeeded(u, &u->stream_backoff, now_ms);
+		u->server_heard_ms = now_ms;
+		if (u->stream_backoff.failing)
+			hurry(u, &u->post_backoff, random, now_ms);
+		u->stream_backoff.failing = false;
 		break;
 	case UPLINK_STREAM_CLOSED:
-		if (!u->streaming)
-			break;
-		u->streaming = false;
-		failed(u, &u->stream_backoff, event->retry_after_ms, random, now_ms);
+		if (u->streaming)
+			stream_failed(u, now_ms - u->stream_begun_ms, event->retry_after_ms, random, now_ms);
 		break;
 	}
 }
@@ -108,21 +141,20 @@ static int64_t stream_dead_ms(const struct uplink *u)
 
 void uplink_on_tick(struct uplink *u, uint64_t random, int64_t now_ms)
 {
-	if (u->posting && now_ms >= u->posted_ms + u->config.post_timeout_ms) {
-		u->posting = false;
-		u->progress_due = true;
-		failed(u, &u->post_backoff, 0, random, now_ms);
-	}
+	if (u->posting && now_ms >= u->posted_ms + u->config.post_timeout_ms)
+		post_failed(u, 0, random, now_ms);
 	if (u->streaming && now_ms >= stream_dead_ms(u)) {
-		u->streaming = false;
 		u->stream_dead = true;
-		failed(u, &u->stream_backoff, 0, random, now_ms);
+		stream_failed(u, u->stream_heard_ms - u->stream_begun_ms, 0, random, now_ms);
 	}
 }
 
 void uplink_ping(struct uplink *u, int64_t now_ms)
 {
 	u->progress_due = true;
+	if (now_ms - u->pinged_ms < PING_REST_MS)
+		return;
+	u->pinged_ms = now_ms;
 	u->progress_sent_ms = now_ms - u->config.progress_ms;
 }
 
@@ -167,6 +199,7 @@ bool uplink_next(struct uplink *u, uint64_t after, struct uplink_request *reques
 		return begin_post(u, request, now_ms);
 	if (!u->streaming && u->stream_backoff.next_ms <= now_ms) {
 		u->streaming = true;
+		u->stream_begun_ms = now_ms;
 		u->stream_heard_ms = now_ms;
 		*request = (struct uplink_request){.action = UPLINK_OPEN_STREAM, .after = after};
 		return true;

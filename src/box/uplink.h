@@ -33,7 +33,7 @@ struct uplink_request {
 };
 
 enum uplink_event_type {
-	UPLINK_POSTED, /* 2xx: accepted_through counts */
+	UPLINK_POSTED, /* 200: accepted_through counts */
 	UPLINK_POST_FAILED,
 	UPLINK_STREAM_OPENED,
 	UPLINK_STREAM_HEARD, /* any byte, a heartbeat included */
@@ -49,7 +49,9 @@ struct uplink_event {
 
 /* One direction's patience: full-jitter, capped, doubling. */
 struct uplink_backoff {
-	unsigned failures;
+	unsigned failures; /* since it last worked for good */
+	bool failing; /* the last attempt has */
+	bool asked; /* next_ms is what the server asked for: nothing shortens it */
 	int64_t next_ms; /* not before */
 };
 
@@ -62,9 +64,11 @@ struct uplink {
 	uint64_t posted_through;
 	bool progress_due;
 	int64_t progress_sent_ms;
+	int64_t pinged_ms;
 	struct uplink_backoff post_backoff;
 	bool streaming; /* open or being opened */
 	bool stream_dead; /* to be closed by the shell */
+	int64_t stream_begun_ms;
 	int64_t stream_heard_ms;
 	struct uplink_backoff stream_backoff;
 	int64_t server_heard_ms; /* monotonic, of any authenticated answer; INT64_MIN when never */
@@ -85,7 +89,8 @@ void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_
 /* Notices what has taken too long. */
 void uplink_on_tick(struct uplink *u, uint64_t random, int64_t now_ms);
 
-/* A door moved or someone is near: report as soon as back-off allows, the radio takes its time to wake. */
+/* A door moved or someone is near: report as soon as back-off allows, the radio takes its time to wake. A second one within
+ * a few seconds is an ordinary progress: a loose door switch must not fill the line. */
 void uplink_ping(struct uplink *u, int64_t now_ms);
 
 /* The next thing to do now, which then counts as begun. `after` is the last command decided. */

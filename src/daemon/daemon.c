@@ -418,7 +418,7 @@ bool daemon_command(struct daemon *d, const struct command *command, struct daem
 		return false;
 	d->result = (struct daemon_result){0};
 	memcpy(d->result.id, command->id, sizeof d->result.id);
-	box_on_command(d->box, command, &origin, wall_clock_now(&d->clock));
+	(void)box_on_command(d->box, command, &origin, wall_clock_now(&d->clock)); /* without room: no result */
 	*result = d->result;
 	d->result.id[0] = '\0';
 	daemon_after(d);
@@ -433,10 +433,9 @@ void daemon_uplink_event(struct daemon *d, const struct uplink_event *event)
 		box_on_uplink(d->box, event, wall_clock_now(&d->clock));
 }
 
-void daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin)
+bool daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin)
 {
-	if (heart_beats(d))
-		box_on_command(d->box, command, origin, wall_clock_now(&d->clock));
+	return heart_beats(d) && box_on_command(d->box, command, origin, wall_clock_now(&d->clock));
 }
 
 /* --- signals --- */

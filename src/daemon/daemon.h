@@ -70,9 +70,10 @@ int daemon_run(const struct config *config);
 bool daemon_command(struct daemon *d, const struct command *command, struct daemon_result *result);
 
 /* For the uplink's shell: tells the heart what happened on the link, or that the server commands something. What follows
- * from it waits for daemon_after(), so these may be called where libcurl does not like to be called back. */
+ * from it waits for daemon_after(), so these may be called where libcurl does not like to be called back. The command is
+ * answered with false when it cannot be taken now (box_on_command()). */
 void daemon_uplink_event(struct daemon *d, const struct uplink_event *event);
-void daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin);
+bool daemon_server_command(struct daemon *d, const struct command *command, const struct command_origin *origin);
 
 /* Ends every event: lets the link do what the heart now wants, and sets the heart's clock. */
 void daemon_after(struct daemon *d);

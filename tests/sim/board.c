@@ -360,11 +360,11 @@ void board_after(struct world *w)
 		board_power_off(w, w->options.scripted ? 8000 : chance_between(&w->chance, 2000, 1200000));
 }
 
-void board_command(struct world *w, const struct command *command, const struct command_origin *origin)
+bool board_command(struct world *w, const struct command *command, const struct command_origin *origin)
 {
 	unsigned causes = 0;
 	if (!w->alive)
-		return;
+		return true;
 	world_trace(w,
 		    "command %s %s outlet %d",
 		    command->id,
@@ -378,7 +378,7 @@ void board_command(struct world *w, const struct command *command, const struct 
 	if (command_is_stop(command->type) || command->type == COMMAND_OUT_OF_SERVICE)
 		causes = CAUSE_STOP;
 	checker_cause(&w->checker, command->outlet, causes);
-	box_on_command(w->box, command, origin, world_moment(w));
+	bool taken = box_on_command(w->box, command, origin, world_moment(w));
 	/* A stop that names the running session has opened the breaker before the call returns. */
 	if (command_is_stop(command->type) && !w->dying) {
 		const struct session_image *s = &box_image(w->box)->outlets[command->outlet].session;
@@ -388,4 +388,5 @@ void board_command(struct world *w, const struct command *command, const struct 
 				&w->checker, 2, "session %s was told to stop and still supplies", s->grant.order);
 	}
 	board_after(w);
+	return taken;
 }

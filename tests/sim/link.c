@@ -216,6 +216,15 @@ static void serve_heartbeat(struct world *w, const struct happening *h)
 	world_plan(w, HAPPENS_HEARTBEAT, w->box_config.uplink.heartbeat_ms)->id = h->id;
 }
 
+/* The box's end of it. */
+static void end_stream(struct world *w)
+{
+	struct uplink_event event = {.type = UPLINK_STREAM_CLOSED};
+	w->stream_id = 0;
+	box_on_uplink(w->box, &event, world_moment(w));
+	board_after(w);
+}
+
 static void take_line(struct world *w, const struct happening *h)
 {
 	if (!w->alive || h->id != w->stream_id)
@@ -231,8 +240,8 @@ static void take_line(struct world *w, const struct happening *h)
 	struct command_origin origin = {.verified = true, .server_ms = world_wall(w)};
 	if (!wire_read_command(h->text, strlen(h->text), &command, &error))
 		checker_violate(&w->checker, 10, "command: %s", error.text);
-	else
-		board_command(w, &command, &origin);
+	else if (!board_command(w, &command, &origin))
+		end_stream(w); /* the next one begins with this command again */
 }
 
 /* --- both --- */

@@ -309,7 +309,7 @@ static void act_locally(struct world *w, unsigned outlet, enum command_type type
 			 (unsigned long long)(type == COMMAND_SERVICE ? w->technician_visits :
 					      type == COMMAND_START   ? w->technician_visits - 1 :
 									w->technician_visits - 2));
-	board_command(w, &command, &origin);
+	(void)board_command(w, &command, &origin); /* without room nothing happens: they try again */
 }
 
 static void mend(struct world *w, unsigned outlet)

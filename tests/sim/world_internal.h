@@ -135,7 +135,7 @@ void board_forget(struct world *w); /* drops the process without a trace */
 void board_happens(struct world *w, const struct happening *h);
 void board_inputs(struct world *w); /* tells the heart what its inputs show */
 void board_after(struct world *w); /* after each call of the heart: what it wants of the link */
-void board_command(struct world *w, const struct command *command, const struct command_origin *origin);
+bool board_command(struct world *w, const struct command *command, const struct command_origin *origin); /* taken? */
 
 /* --- link.c --- */
 

@@ -457,7 +457,7 @@ void world_command_from(struct world *w, const struct command *c, const struct c
 	const char *fault = command_fault(c);
 
 	REQUIRE(fault == NULL, "the test's own command: %s", fault);
-	box_on_command(w->box, c, origin, w->now);
+	w->taken = box_on_command(w->box, c, origin, w->now);
 	after(w);
 }
 

@@ -62,6 +62,7 @@ struct world {
 	struct box *box;
 	struct box_config config;
 	struct moment now;
+	bool taken; /* the last command was */
 	bool disk_works; /* what is queued becomes durable at once, as an event of its own */
 	struct box_image durable;
 	struct record queue[RECORDS_QUEUED_MAX];

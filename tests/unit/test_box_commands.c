@@ -190,6 +190,52 @@ START_TEST(stop_acts_late)
 }
 END_TEST
 
+/* Somebody sends one that he has seen, again and again: it acts, and fills no ledger. */
+START_TEST(stop_again_and_again)
+{
+	struct command c = session_command(w, COMMAND_STOP, 0, "o0");
+
+	world_supply(w, 0, 5 * KWH, 1000000);
+	for (int n = 0; n < 5000; n++) {
+		world_run(w, 100);
+		world_command(w, &c);
+		REQUIRE(w->taken, "a stop is always taken");
+	}
+	require_end(w, 0, END_CUSTOMER);
+	unsigned noted = count_records(w, RECORD_COMMAND, 0);
+	REQUIRE(noted >= 16 && noted <= 32, "%u results of 5000 stops in 500 s", noted);
+	world_run(w, 1200000);
+	world_command(w, &c);
+	ck_assert_uint_eq(count_records(w, RECORD_COMMAND, 0), noted + 1);
+}
+END_TEST
+
+/* A command that the ledger has no room for leaves no trace: it comes again, and then it counts. */
+START_TEST(no_room_for_a_result)
+{
+	struct command c;
+	unsigned taken = 0;
+
+	w->disk_works = false;
+	do {
+		c = session_command(w, COMMAND_CLEAR_FAULT, 0, "");
+		c.actor = ACTOR_OPERATOR;
+		strcpy(c.name, "Ada");
+		world_command(w, &c);
+		taken += w->taken;
+	} while (w->taken && taken < RECORDS_QUEUED_MAX);
+	REQUIRE(taken > 0 && taken < RECORDS_QUEUED_MAX, "%u commands were taken", taken);
+	uint64_t seq = box_image(w->box)->seq;
+	REQUIRE(box_image(w->box)->command_seq < c.seq, "it counts, though it was not taken");
+	world_command(w, &c);
+	REQUIRE(!w->taken && box_image(w->box)->seq == seq, "it left a trace");
+	w->disk_works = true;
+	world_run(w, 1000);
+	world_command(w, &c);
+	REQUIRE(w->taken && box_image(w->box)->command_seq == c.seq, "it does not count now");
+}
+END_TEST
+
 START_TEST(stop_wants_to_be_verified)
 {
 	struct command c = session_command(w, COMMAND_STOP, 0, "o0");
@@ -531,6 +577,8 @@ static void add_commands(Suite *suite)
 	tcase_add_loop_test(t, command_deadline, 0, (int)COUNT(deadlines));
 	tcase_add_test(t, command_local);
 	tcase_add_loop_test(t, stop_acts_late, 0, 4);
+	tcase_add_test(t, stop_again_and_again);
+	tcase_add_test(t, no_room_for_a_result);
 	tcase_add_test(t, stop_wants_to_be_verified);
 	tcase_add_loop_test(t, stop_says_who, 0, ACTOR_COUNT);
 	tcase_add_test(t, stop_before_start);
