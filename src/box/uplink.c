@@ -145,7 +145,8 @@ void uplink_on_tick(struct uplink *u, uint64_t random, int64_t now_ms)
 		post_failed(u, 0, random, now_ms);
 	if (u->streaming && now_ms >= stream_dead_ms(u)) {
 		u->stream_dead = true;
-		stream_failed(u, u->stream_heard_ms - u->stream_begun_ms, 0, random, now_ms);
+		bool was_heard = u->stream_heard_ms > u->stream_begun_ms;
+		stream_failed(u, was_heard ? now_ms - u->stream_begun_ms : 0, 0, random, now_ms);
 	}
 }
 
