@@ -11,8 +11,8 @@
 
 enum time_quality {
 	TIME_UNKNOWN, /* nobody has told the time since boot */
-	TIME_RELATIVE, /* a clock that was right once and has run on by itself (the meter's) */
-	TIME_SYNCHRONISED, /* an authenticated server's or NTP's */
+	TIME_RELATIVE, /* somebody's who may be wrong: the server's Date, a meter's clock */
+	TIME_SYNCHRONISED, /* NTP's, or a system clock that the configuration trusts */
 };
 
 struct moment {

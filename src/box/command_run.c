@@ -393,7 +393,7 @@ static bool may_note_stop(struct box *box)
 	return true;
 }
 
-static void take(struct box *box, const struct command *c, const struct command_origin *origin)
+static void take(struct box *box, const struct command *c, const struct command_origin *origin, bool room)
 {
 	enum command_outcome outcome = judge(box, c, origin);
 	const char *detail = NULL;
@@ -407,16 +407,17 @@ static void take(struct box *box, const struct command *c, const struct command_
 	} else if (!origin->local && command_is_stop(c->type) && !may_note_stop(box)) {
 		return;
 	}
-	/* A stop acts even where its result has no room: the server asks again, and acting twice does no harm. */
-	if (box_takes_commands(box))
+	/* A stop acts even where its result has no room: the server asks again, and acting twice does no harm. What has
+	 * acted otherwise has its result, though its own records have used the last of the room that is kept for it. */
+	if (room)
 		write_result(box, c, origin, outcome, detail);
 }
 
 bool box_take_command(struct box *box, const struct command *c, const struct command_origin *origin)
 {
 	assert(command_fault(c) == NULL);
-	if (!box_takes_commands(box) && !command_is_stop(c->type))
-		return false;
-	take(box, c, origin);
-	return true;
+	bool room = box_takes_commands(box);
+	if (room || command_is_stop(c->type))
+		take(box, c, origin, room);
+	return room || command_is_stop(c->type);
 }

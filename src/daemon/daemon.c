@@ -327,7 +327,7 @@ static void begin_heart(struct daemon *d)
 	struct box_ports ports = {
 		.ctx = d, .breaker = port_breaker, .pulse = port_pulse, .append = port_append, .random = port_random};
 	for (unsigned i = 0; i < OUTLETS_MAX; i++)
-		if (start->image.outlets[i].at.quality > TIME_UNKNOWN)
+		if (start->image.outlets[i].at.quality == TIME_SYNCHRONISED)
 			wall_clock_floor(&d->clock, start->image.outlets[i].at.wall_ms);
 	d->config.box.ledger_set_aside = start->set_aside;
 	d->config.box.power_boot = power_boot(d->config.control_socket, start->id, start->image.boot + 1);

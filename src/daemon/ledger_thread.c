@@ -170,6 +170,8 @@ static void wait_a_little(struct ledger_thread *t, int seconds)
 struct taking {
 	struct ledger_page *page;
 	size_t max;
+	size_t bytes; /* so far */
+	size_t bytes_max;
 };
 
 static bool take_body(void *ctx, uint64_t seq, const char *body, size_t length)
@@ -183,14 +185,17 @@ static bool take_body(void *ctx, uint64_t seq, const char *body, size_t length)
 		return false;
 	}
 	page->bodies[page->count++] = copy;
-	return page->count < taking->max;
+	taking->bytes += length;
+	return page->count < taking->max && taking->bytes < taking->bytes_max;
 }
 
 static void fill_page(struct ledger_thread *t, const struct question *q)
 {
 	struct ledger_error error = {.text = "out of memory"};
 	struct ledger_page *page = q->page;
-	struct taking taking = {.page = page, .max = q->max};
+	struct taking taking = {.page = page, .max = q->max, .bytes_max = SIZE_MAX};
+	if (page->asker == LEDGER_FOR_UPLINK)
+		taking.bytes_max = LEDGER_UPLINK_BYTES;
 	word_copy(page->id, sizeof page->id, ledger_id(t->ledger));
 	page->durable_seq = ledger_durable_seq(t->ledger);
 	page->accepted_seq = ledger_accepted_seq(t->ledger);

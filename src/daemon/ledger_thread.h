@@ -22,6 +22,8 @@ enum ledger_asker {
 #define LEDGER_UPLINK_PAGES_MAX 2 /* one that the link has given up may still be under way */
 #define LEDGER_PAGES_MAX (LEDGER_CONTROL_PAGES_MAX + LEDGER_UPLINK_PAGES_MAX)
 #define LEDGER_PAGE_RECORDS_MAX BATCH_RECORDS_MAX
+/* The link's page ends with the record that reaches this: the daemon's thread packs it, and no breaker may wait long. */
+#define LEDGER_UPLINK_BYTES 65536
 _Static_assert(CONTROL_RECORDS_MAX <= LEDGER_PAGE_RECORDS_MAX, "a page holds what the control socket may ask for");
 
 enum ledger_state {

@@ -9,8 +9,8 @@
 #include "wall_clock.h"
 
 /* CURLOPT_SSL_CTX_FUNCTION; ctx is the daemon's struct wall_clock, which must outlive the connection. With a synchronised
- * clock a certificate must be valid now. Without, now is at least the latest time that anything is known to have been:
- * what was expired by then is refused, what is not valid yet may be newer than our clock and is taken. */
+ * clock a certificate must be valid now. Without, now is later than the last synchronised time of the ledger and the
+ * program's own making: what was expired by then is refused, what is not valid yet may be newer than our clock and is taken. */
 CURLcode server_tls_prepare(CURL *easy, void *ssl_ctx, void *ctx);
 
 #endif

@@ -233,7 +233,8 @@ char *daemon_status(struct daemon *d)
 		    add_number(root, "mono_ms", now.mono_ms);
 	cJSON *clock = done ? cJSON_AddObjectToObject(root, "time") : NULL;
 	done = clock != NULL && add_time(clock, "wall", now.wall_ms) &&
-	       add_text(clock, "quality", word_name(&time_quality_words, now.quality)) && add_ledger(root, d) &&
+	       add_text(clock, "quality", word_name(&time_quality_words, now.quality)) &&
+	       add_text(clock, "source", wall_clock_source(&d->clock)) && add_ledger(root, d) &&
 	       add_text(root, "metering_door", metering_door_name(d)) && add_server(root, d, now.mono_ms) &&
 	       add_bool(root, "local_sessions", d->config.local_sessions) && add_outlets(root, d, now) &&
 	       add_buses(root, d, now.mono_ms);

@@ -18,6 +18,7 @@
 #define URL_SIZE (CONFIG_PATH_SIZE + UPLINK_PATH_SIZE + BOX_ID_SIZE + 16)
 #define TOKEN_FILE_MAX (UPLINK_TOKEN_SIZE + 2) /* with a line's end */
 #define OTHERS 07 /* of a file's mode */
+#define CA_FILE_MAX 65536
 
 /* ---- the token and the key ---- */
 
@@ -78,7 +79,67 @@ void uplink_read_key(struct uplink_shell *shell)
 	}
 }
 
+/* NULL with the file's bytes, which the caller frees, or why it may not be used. */
+static const char *read_all(const char *path, char **bytes, size_t *size)
+{
+	const char *why = NULL;
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return strerror(errno);
+	char *text = malloc(CA_FILE_MAX + 1);
+	*size = text == NULL ? 0 : fread(text, 1, CA_FILE_MAX + 1, file);
+	if (text == NULL || ferror(file))
+		why = strerror(text == NULL ? ENOMEM : errno);
+	else if (*size == 0 || *size > CA_FILE_MAX)
+		why = "it is not a file of 1 to 65536 bytes";
+	fclose(file);
+	if (why != NULL)
+		free(text);
+	else
+		*bytes = text;
+	return why;
+}
+
+bool uplink_read_ca(struct uplink_shell *shell)
+{
+	const struct config_server *server = &shell->d->config.server;
+	char *bytes = NULL;
+	size_t size = 0;
+	shell->ca_error[0] = '\0';
+	if (!server->secure)
+		return false;
+	const char *why = read_all(server->ca_file, &bytes, &size);
+	if (why != NULL) {
+		snprintf(shell->ca_error, sizeof shell->ca_error, "%.100s: %.90s", server->ca_file, why);
+		return false;
+	}
+	bool changed = size != shell->ca.len || memcmp(bytes, shell->ca.data, size) != 0;
+	free(shell->ca.data);
+	shell->ca = (struct curl_blob){.data = bytes, .len = size, .flags = CURL_BLOB_COPY};
+	return changed;
+}
+
 /* ---- a call ---- */
+
+enum link_fault uplink_call_ready(struct uplink_shell *shell, const char **detail)
+{
+	bool secure = shell->d->config.server.secure;
+	if (shell->token[0] == '\0' || shell->token_refused)
+		uplink_read_token(shell);
+	if (secure && (shell->ca.data == NULL || shell->ca_refused))
+		uplink_read_ca(shell);
+	shell->token_refused = shell->ca_refused = false;
+	*detail = shell->token[0] == '\0' ? shell->token_error : shell->ca_error;
+	if (shell->token[0] == '\0')
+		return LINK_NO_TOKEN;
+	return secure && shell->ca.data == NULL ? LINK_TLS : LINK_FINE;
+}
+
+void uplink_call_judged(struct uplink_shell *shell, enum link_fault fault)
+{
+	shell->token_refused |= fault == LINK_REFUSED;
+	shell->ca_refused |= fault == LINK_TLS;
+}
 
 bool uplink_call_header(struct uplink_call *call, const char *line)
 {
@@ -105,9 +166,10 @@ static unsigned set_tls(struct uplink_shell *shell, CURL *easy)
 	failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, server->secure ? "https" : "http");
 	if (!server->secure)
 		return failed;
-	failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, server->ca_file);
+	/* libcurl compares it before it uses a connection or a TLS session again: none outlives its CA. */
+	failed |= curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &shell->ca);
+	failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	failed |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* a new file counts at once */
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

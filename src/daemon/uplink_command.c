@@ -27,15 +27,16 @@ static void log_rejected(struct uplink_shell *shell, const char *why)
 	shell->rejected = 0;
 }
 
-static void pass_on(struct uplink_shell *shell, const char *text, size_t length, bool verified, int64_t server_ms)
+static enum link_fault pass_on(struct uplink_shell *shell, const char *text, size_t length, bool verified,
+			       int64_t server_ms)
 {
 	struct command command;
 	struct command_origin origin = {.verified = verified, .server_ms = server_ms};
 	struct wire_error error;
 	if (wire_read_command(text, length, &command, &error))
-		daemon_server_command(shell->d, &command, &origin);
-	else
-		log_rejected(shell, error.text);
+		return daemon_server_command(shell->d, &command, &origin) ? LINK_FINE : LINK_BUSY;
+	log_rejected(shell, error.text);
+	return LINK_FINE;
 }
 
 /* The middle part of a token, decoded for a note of its refusal and nothing else. NULL when it cannot be; the caller frees
@@ -76,11 +77,11 @@ static void reject(struct uplink_shell *shell, const char *data, size_t length, 
 		return; /* to the heart it would be a command: one that says who signed it must be signed by them */
 	char *text = peek(data, length, &count);
 	if (text != NULL)
-		pass_on(shell, text, count, false, server_ms);
+		(void)pass_on(shell, text, count, false, server_ms); /* one note of it less does no harm */
 	free(text);
 }
 
-void uplink_command(struct uplink_shell *shell, const char *data, size_t length, int64_t server_ms)
+enum link_fault uplink_command(struct uplink_shell *shell, const char *data, size_t length, int64_t server_ms)
 {
 	struct jws_error error = {.text = ""};
 	char *payload = NULL;
@@ -88,18 +89,20 @@ void uplink_command(struct uplink_shell *shell, const char *data, size_t length,
 	if (length > 0 && data[0] == '{') { /* no token begins so */
 		if (!shell->d->config.box.insecure_commands)
 			log_rejected(shell, "it is not signed");
-		pass_on(shell, data, length, false, server_ms);
-		return;
+		return pass_on(shell, data, length, false, server_ms);
 	}
 	if (shell->key == NULL) {
 		log_rejected(shell, "there is no command_key_file to check its signature with");
-		return;
+		return LINK_FINE;
 	}
 	int result = jws_verify(shell->key, data, length, &payload, &count, &error);
-	if (result == 0) {
-		pass_on(shell, payload, count, true, server_ms);
-		free(payload);
-	} else {
-		reject(shell, data, length, result == -ENOMEM ? "no memory to check it" : error.text, server_ms);
+	if (result == -ENOMEM)
+		return LINK_NO_MEMORY;
+	if (result < 0) {
+		reject(shell, data, length, error.text, server_ms);
+		return LINK_FINE;
 	}
+	enum link_fault fault = pass_on(shell, payload, count, true, server_ms);
+	free(payload);
+	return fault;
 }

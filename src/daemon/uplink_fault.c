@@ -7,6 +7,8 @@
 #include "json.h"
 #include "uplink_internal.h"
 
+#define DETAIL_REST_MS INT64_C(60000) /* between two lines of the log for one fault */
+#define STATUS_OK 200
 #define STATUS_REDIRECT 300
 #define STATUS_REFUSED 400
 #define STATUS_SERVER_ERROR 500
@@ -27,6 +29,7 @@ static const char *const names[LINK_FAULT_COUNT] = {
 	[LINK_TOO_LONG] = "too_long",
 	[LINK_UNREADABLE] = "unreadable",
 	[LINK_NOT_ACCEPTED] = "not_accepted",
+	[LINK_BUSY] = "ledger_busy",
 	[LINK_SILENT] = "silent",
 	[LINK_CLOSED] = "closed",
 };
@@ -49,10 +52,16 @@ void link_note(struct uplink_shell *shell, enum link_part part, enum link_fault 
 {
 	static const char *const parts[LINK_PART_COUNT] = {[LINK_RECORDS] = "records", [LINK_COMMANDS] = "commands"};
 	struct link_health *health = &shell->health[part];
-	bool changed = !health->tried || health->fault != fault;
+	char before[UPLINK_DETAIL_SIZE];
+	int64_t now_ms = monotonic_now_ms();
+	memcpy(before, health->detail, sizeof before);
+	copy_printable(health->detail, detail);
+	bool changed = !health->tried || health->fault != fault ||
+		       (strcmp(before, health->detail) != 0 && now_ms - health->logged_ms >= DETAIL_REST_MS);
 	health->tried = true;
 	health->fault = fault;
-	copy_printable(health->detail, detail);
+	if (changed)
+		health->logged_ms = now_ms;
 	if (changed && fault == LINK_FINE)
 		log_line(LOG_LEVEL_INFO, "link", "part=%s state=working", parts[part]);
 	else if (changed)
@@ -127,10 +136,23 @@ static enum link_fault judge_status(const struct uplink_call *call, long status,
 		snprintf(detail, UPLINK_DETAIL_SIZE, "it redirects to elsewhere, with HTTP status %ld", status);
 		return LINK_CAPTIVE_PORTAL;
 	}
-	if (http_answer_is(&call->answer, type))
+	if (status == STATUS_OK && http_answer_is(&call->answer, type))
 		return LINK_FINE;
-	snprintf(detail, UPLINK_DETAIL_SIZE, "it answers with '%.60s' in place of %s", call->answer.content_type, type);
+	snprintf(detail,
+		 UPLINK_DETAIL_SIZE,
+		 "it answers with status %ld and '%.60s' in place of 200 and %s",
+		 status,
+		 call->answer.content_type,
+		 type);
 	return LINK_CAPTIVE_PORTAL;
+}
+
+/* Whether the request has gone out at all. Looking for a name, and connecting, may take all the time, too. */
+static bool was_sent(const struct uplink_call *call)
+{
+	curl_off_t before_us = 0;
+	return curl_easy_getinfo(call->transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &before_us) == CURLE_OK &&
+	       before_us > 0;
 }
 
 enum link_fault link_judge(struct uplink_call *call, CURLcode code, const char *type, char detail[UPLINK_DETAIL_SIZE])
@@ -157,5 +179,6 @@ enum link_fault link_judge(struct uplink_call *call, CURLcode code, const char *
 	if (code == CURLE_OK)
 		return LINK_FINE;
 	snprintf(detail, UPLINK_DETAIL_SIZE, "%.180s", call->error[0] != '\0' ? call->error : curl_easy_strerror(code));
-	return fault_of_code(code);
+	enum link_fault fault = fault_of_code(code);
+	return fault == LINK_TIMED_OUT && !was_sent(call) ? LINK_UNREACHABLE : fault;
 }

@@ -36,6 +36,7 @@ enum link_fault {
 	LINK_TOO_LONG,
 	LINK_UNREADABLE,
 	LINK_NOT_ACCEPTED, /* it takes no record */
+	LINK_BUSY, /* the ledger has no room for the results of commands */
 	LINK_SILENT, /* the stream */
 	LINK_CLOSED, /* likewise, by the server */
 	LINK_FAULT_COUNT
@@ -43,6 +44,7 @@ enum link_fault {
 
 struct link_health {
 	bool tried;
+	int64_t logged_ms;
 	enum link_fault fault;
 	char detail[UPLINK_DETAIL_SIZE];
 };
@@ -71,6 +73,7 @@ struct uplink_stream {
 	struct uplink_call call;
 	struct sse *sse;
 	bool opened;
+	enum link_fault stopped; /* why we take no more of it; LINK_FINE: we do */
 	unsigned commands; /* in the bytes that are being taken */
 	bool full; /* enough commands for this turn of the loop */
 	bool paused; /* libcurl keeps bytes back */
@@ -81,8 +84,12 @@ struct uplink_shell {
 	struct daemon *d;
 	struct http_loop *loop;
 	char token[UPLINK_TOKEN_SIZE]; /* empty: there is none that may be used */
+	bool token_refused; /* it is read again before the next call */
 	struct jws_key *key; /* NULL: there is none */
+	struct curl_blob ca; /* the certificates of ca_file; no data: none that may be used */
+	bool ca_refused; /* likewise: the server was not believed */
 	char key_error[UPLINK_DETAIL_SIZE];
+	char ca_error[UPLINK_DETAIL_SIZE];
 	char token_error[UPLINK_DETAIL_SIZE];
 	struct link_health health[LINK_PART_COUNT];
 	int64_t heard_ms;
@@ -104,9 +111,18 @@ enum link_fault link_judge(struct uplink_call *call, CURLcode code, const char *
 
 /* ---- uplink_call.c ---- */
 
-/* Reads the token and the key. What may not be used changes nothing but *_error. */
+/* Reads the token, the key and the CA's certificates; whether those are others now. What may not be used changes nothing
+ * but *_error. */
 void uplink_read_token(struct uplink_shell *shell);
 void uplink_read_key(struct uplink_shell *shell);
+bool uplink_read_ca(struct uplink_shell *shell);
+
+/* Before a call: what is missing, or was refused the last time, is read again; so a file that was mended counts, and no
+ * disk is read while all is well. LINK_FINE, or what is missing for any call, with *detail. */
+enum link_fault uplink_call_ready(struct uplink_shell *shell, const char **detail);
+
+/* After a call: what its fault says of the token and the CA. */
+void uplink_call_judged(struct uplink_shell *shell, enum link_fault fault);
 
 /* Makes call->transfer.easy ready for a call of the box: "/v1/boxes/BOX" and path behind the server's URL, the token, and
  * all rules of the line. Its answer is taken up to max bytes. False when memory is short. */
@@ -132,12 +148,15 @@ void uplink_post_drop(struct uplink_shell *shell);
 void uplink_stream_begin(struct uplink_shell *shell, uint64_t after);
 void uplink_stream_drop(struct uplink_shell *shell);
 
+void uplink_stream_renew(struct uplink_shell *shell);
+
 /* 0 or negative errno. */
 int uplink_stream_start(struct uplink_shell *shell);
 
 /* ---- uplink_command.c ---- */
 
-/* Judges and passes on what came as a command. server_ms as in struct command_origin. */
-void uplink_command(struct uplink_shell *shell, const char *data, size_t length, int64_t server_ms);
+/* Judges and passes on what came as a command. server_ms as in struct command_origin. LINK_FINE; else it could not be
+ * taken now, and none behind it may be: the stream must begin again. */
+enum link_fault uplink_command(struct uplink_shell *shell, const char *data, size_t length, int64_t server_ms);
 
 #endif

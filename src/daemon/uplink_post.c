@@ -24,6 +24,7 @@ static void give_back(struct uplink_post *post)
 static void fail(struct uplink_shell *shell, enum link_fault fault, const char *detail, int64_t retry_after_ms)
 {
 	struct uplink_event event = {.type = UPLINK_POST_FAILED, .retry_after_ms = retry_after_ms};
+	uplink_call_judged(shell, fault);
 	give_back(&shell->post);
 	link_note(shell, LINK_RECORDS, fault, detail);
 	daemon_uplink_event(shell->d, &event);
@@ -178,10 +179,10 @@ void uplink_post_begin(struct uplink_shell *shell, uint64_t from, uint64_t throu
 		link_note(shell, LINK_RECORDS, LINK_NO_RECORDS, "the disk does not give them in time");
 	uplink_post_drop(shell); /* the heart gave it up; what still comes of it counts no more */
 	post->deadline_ms = monotonic_now_ms() + shell->d->config.box.uplink.post_timeout_ms;
-	if (shell->token[0] == '\0')
-		uplink_read_token(shell);
-	if (shell->token[0] == '\0') {
-		fail(shell, LINK_NO_TOKEN, shell->token_error, 0);
+	const char *missing;
+	enum link_fault fault = uplink_call_ready(shell, &missing);
+	if (fault != LINK_FINE) {
+		fail(shell, fault, missing, 0);
 		return;
 	}
 	post->from = from;
@@ -203,10 +204,12 @@ void uplink_post_on_page(struct uplink_shell *shell, const struct ledger_page *p
 		return; /* of a POST that was given up */
 	if (page->result < 0)
 		fail(shell, LINK_NO_RECORDS, page->error, 0);
-	else if (page->count != post->through - post->from + 1)
-		fail(shell, LINK_NO_RECORDS, "the ledger does not have all the records that it should", 0);
-	else
+	else if (page->count == 0)
+		fail(shell, LINK_NO_RECORDS, "the ledger does not have the records that it should", 0);
+	else {
+		post->through = post->from + page->count - 1; /* as many as fit into a batch */
 		send_batch(shell, page);
+	}
 }
 
 void uplink_post_drop(struct uplink_shell *shell)

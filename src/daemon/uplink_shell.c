@@ -15,14 +15,19 @@ static void after_work(void *ctx)
 	daemon_after(shell->d);
 }
 
-static void read_secrets(struct uplink_shell *shell)
+/* Whether the CA is another one now. */
+static bool read_secrets(struct uplink_shell *shell)
 {
 	uplink_read_token(shell);
 	uplink_read_key(shell);
+	bool changed = uplink_read_ca(shell);
+	if (shell->ca_error[0] != '\0')
+		log_line(LOG_LEVEL_ERROR, "ca_refused", "error=%s", log_text(shell->ca_error).text);
 	if (shell->token_error[0] != '\0')
 		log_line(LOG_LEVEL_ERROR, "token_refused", "error=%s", log_text(shell->token_error).text);
 	if (shell->key_error[0] != '\0')
 		log_line(LOG_LEVEL_ERROR, "command_key_refused", "error=%s", log_text(shell->key_error).text);
+	return changed;
 }
 
 int uplink_shell_start(struct daemon *d, struct uplink_shell **shell)
@@ -43,7 +48,7 @@ int uplink_shell_start(struct daemon *d, struct uplink_shell **shell)
 		uplink_shell_stop(s);
 		return result;
 	}
-	read_secrets(s);
+	(void)read_secrets(s);
 	*shell = s;
 	return 0;
 }
@@ -63,6 +68,7 @@ void uplink_shell_stop(struct uplink_shell *shell)
 	sd_event_source_disable_unref(shell->stream.resume);
 	http_loop_stop(shell->loop);
 	jws_key_free(shell->key);
+	free(shell->ca.data);
 	explicit_bzero(shell->token, sizeof shell->token);
 	free(shell);
 }
@@ -89,7 +95,8 @@ void uplink_shell_on_page(struct uplink_shell *shell, const struct ledger_page *
 
 void uplink_shell_reload(struct uplink_shell *shell)
 {
-	read_secrets(shell);
+	if (read_secrets(shell))
+		uplink_stream_renew(shell);
 }
 
 void uplink_shell_report(const struct uplink_shell *shell, struct uplink_report *report)

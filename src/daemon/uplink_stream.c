@@ -13,18 +13,22 @@
 #define EVENT_STREAM "text/event-stream"
 #define RESUME_PRIORITY 100 /* behind everything: a flood of commands is taken a few at a time */
 
+static const char no_command_now[] = "commands cannot be taken now; those that are open come again";
+
 static void give_back(struct uplink_stream *stream)
 {
 	uplink_call_clear(&stream->call);
 	sse_free(stream->sse);
 	stream->sse = NULL;
 	stream->opened = stream->full = stream->paused = false;
+	stream->stopped = LINK_FINE;
 	sd_event_source_set_enabled(stream->resume, SD_EVENT_OFF);
 }
 
 static void closed(struct uplink_shell *shell, enum link_fault fault, const char *detail, int64_t retry_after_ms)
 {
 	struct uplink_event event = {.type = UPLINK_STREAM_CLOSED, .retry_after_ms = retry_after_ms};
+	uplink_call_judged(shell, fault);
 	give_back(&shell->stream);
 	link_note(shell, LINK_COMMANDS, fault, detail);
 	daemon_uplink_event(shell->d, &event);
@@ -59,9 +63,9 @@ static bool take_event(void *ctx, const struct sse_event *event)
 	if (strcmp(event->type, "command") != 0)
 		return true;
 	shell->stream.commands++;
-	uplink_command(
+	shell->stream.stopped = uplink_command(
 		shell, event->data, event->length, http_answer_date_ms(&shell->stream.call.answer, monotonic_now_ms()));
-	return true;
+	return shell->stream.stopped == LINK_FINE;
 }
 
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx)
@@ -81,6 +85,8 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *ctx)
 	daemon_uplink_event(shell->d, &event);
 	stream->commands = 0;
 	stream->call.answer.too_long = sse_feed(stream->sse, bytes, length, take_event, shell) < 0;
+	if (stream->stopped != LINK_FINE)
+		return 0;
 	if (stream->commands > 0) {
 		stream->full = true;
 		sd_event_source_set_enabled(stream->resume, SD_EVENT_ONESHOT);
@@ -99,9 +105,13 @@ static int on_resume(sd_event_source *source, void *userdata)
 	stream->paused = false;
 	CURLcode code = curl_easy_pause(stream->call.transfer.easy, CURLPAUSE_CONT);
 	if (code != CURLE_OK) {
-		bool too_long = stream->call.answer.too_long;
 		http_loop_drop(shell->loop, &stream->call.transfer);
-		closed(shell, too_long ? LINK_TOO_LONG : LINK_BROKEN, curl_easy_strerror(code), 0);
+		if (stream->stopped != LINK_FINE)
+			closed(shell, stream->stopped, no_command_now, 0);
+		else if (stream->call.answer.too_long)
+			closed(shell, LINK_TOO_LONG, "an event is longer than any command", 0);
+		else
+			closed(shell, LINK_BROKEN, curl_easy_strerror(code), 0);
 	}
 	daemon_after(shell->d);
 	return 0;
@@ -116,7 +126,10 @@ static void on_done(void *ctx, CURLcode code)
 	char detail[UPLINK_DETAIL_SIZE];
 	enum link_fault fault = link_judge(&stream->call, code, EVENT_STREAM, detail);
 	int64_t retry_after_ms = http_answer_retry_after_ms(&stream->call.answer);
-	if (fault == LINK_FINE) {
+	if (stream->stopped != LINK_FINE) {
+		fault = stream->stopped;
+		snprintf(detail, sizeof detail, "%s", no_command_now);
+	} else if (fault == LINK_FINE) {
 		fault = stream->opened ? LINK_CLOSED : LINK_BROKEN;
 		snprintf(detail, sizeof detail, "the server has ended the stream of commands");
 	}
@@ -138,6 +151,8 @@ static bool prepare(struct uplink_shell *shell, uint64_t after)
 	CURL *easy = call->transfer.easy;
 	unsigned failed = 0;
 	failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+	/* Its handshakes are rare enough to judge the certificate each time. */
+	failed |= curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, shell);
 	failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -151,14 +166,14 @@ void uplink_stream_begin(struct uplink_shell *shell, uint64_t after)
 	struct uplink_stream *stream = &shell->stream;
 	http_loop_drop(shell->loop, &stream->call.transfer);
 	give_back(stream);
-	if (shell->token[0] == '\0')
-		uplink_read_token(shell);
+	const char *missing;
+	enum link_fault fault = uplink_call_ready(shell, &missing);
 	if (shell->key == NULL)
 		uplink_read_key(shell);
 	stream->call.transfer.done = on_done;
 	stream->call.transfer.ctx = shell;
-	if (shell->token[0] == '\0')
-		closed(shell, LINK_NO_TOKEN, shell->token_error, 0);
+	if (fault != LINK_FINE)
+		closed(shell, fault, missing, 0);
 	else if (shell->key == NULL && !shell->d->config.box.insecure_commands)
 		closed(shell, LINK_NO_KEY, shell->key_error, 0);
 	else if (!prepare(shell, after) || !http_loop_begin(shell->loop, &stream->call.transfer))
@@ -173,6 +188,16 @@ void uplink_stream_drop(struct uplink_shell *shell)
 		link_note(shell, LINK_COMMANDS, LINK_SILENT, "not even a heartbeat came");
 	http_loop_drop(shell->loop, &stream->call.transfer);
 	give_back(stream);
+}
+
+/* Under way with a CA that is not the one any more. */
+void uplink_stream_renew(struct uplink_shell *shell)
+{
+	struct uplink_stream *stream = &shell->stream;
+	if (!stream->call.transfer.running)
+		return;
+	http_loop_drop(shell->loop, &stream->call.transfer);
+	closed(shell, LINK_CLOSED, "the configuration was read again", 0);
 }
 
 int uplink_stream_start(struct uplink_shell *shell)

@@ -78,8 +78,12 @@ struct moment wall_clock_now(struct wall_clock *c)
 		.mono_ms = monotonic_now_ms(), .wall_ms = read_ms(CLOCK_REALTIME), .quality = TIME_UNKNOWN};
 	if (c->checked_ms == INT64_MIN || now.mono_ms - c->checked_ms >= CHECK_MS) {
 		c->checked_ms = now.mono_ms;
-		c->synchronised = c->trust_system || kernel_is_synchronised();
+		c->by_ntp = kernel_is_synchronised();
+		c->synchronised = c->trust_system || c->by_ntp;
 	}
+	/* A clock that was wrong once, and counted, must not make the true one wrong for ever. */
+	if (c->by_ntp && now.wall_ms >= BUILD_FLOOR_MS && now.wall_ms < c->floor_ms)
+		c->floor_ms = BUILD_FLOOR_MS;
 	if (c->synchronised && now.wall_ms >= c->floor_ms) {
 		now.quality = TIME_SYNCHRONISED;
 	} else if (c->server_known) {
@@ -90,4 +94,14 @@ struct moment wall_clock_now(struct wall_clock *c)
 		now.quality = TIME_RELATIVE;
 	}
 	return now;
+}
+
+const char *wall_clock_source(struct wall_clock *c)
+{
+	enum time_quality quality = wall_clock_now(c).quality;
+	if (quality == TIME_SYNCHRONISED)
+		return c->by_ntp ? "ntp" : "system";
+	if (quality == TIME_UNKNOWN)
+		return "nobody";
+	return c->server_known ? "server" : "meter";
 }

@@ -10,9 +10,10 @@
 
 struct wall_clock {
 	bool trust_system; /* the system's clock counts as synchronised, whatever the kernel says */
-	int64_t floor_ms; /* no clock that is behind this is believed */
+	int64_t floor_ms; /* no clock that is behind this is believed, but one that NTP has set */
 	int64_t checked_ms; /* when the kernel was asked last whether its clock is synchronised; INT64_MIN: never */
 	bool synchronised;
+	bool by_ntp; /* the kernel says so, and not only the configuration */
 	bool meter_known;
 	int64_t meter_offset_ms; /* the meter's wall time minus monotonic time */
 	bool server_known;
@@ -21,7 +22,7 @@ struct wall_clock {
 
 void wall_clock_init(struct wall_clock *c, bool trust_system);
 
-/* Some time that was once true, from the ledger: now is later. */
+/* Some time of a synchronised clock, from the ledger: now is later. */
 void wall_clock_floor(struct wall_clock *c, int64_t wall_ms);
 
 /* A meter's clock showed clock_ms (Unix time) at mono_ms. The first believable one counts until the process ends, so that
@@ -35,6 +36,9 @@ void wall_clock_server(struct wall_clock *c, int64_t wall_ms, int64_t mono_ms);
 
 /* Now. */
 struct moment wall_clock_now(struct wall_clock *c);
+
+/* Who says so: "ntp", "system", "server", "meter", or "nobody". */
+const char *wall_clock_source(struct wall_clock *c);
 
 /* Monotonic milliseconds. */
 int64_t monotonic_now_ms(void);

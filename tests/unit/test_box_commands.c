@@ -236,6 +236,33 @@ START_TEST(no_room_for_a_result)
 }
 END_TEST
 
+/* The last command that has room takes it all with a record of its own: its result is written still, for without one it
+ * would come again, and act again. */
+START_TEST(the_last_room)
+{
+	struct command c;
+
+	world_supply(w, 0, 5 * KWH, 1000000);
+	w->disk_works = false;
+	for (uint64_t durable = box_image(w->box)->seq; box_image(w->box)->seq - durable < RECORDS_COMMANDS_MAX - 1;) {
+		c = session_command(w, COMMAND_CLEAR_FAULT, 1, "");
+		c.actor = ACTOR_OPERATOR;
+		strcpy(c.name, "Ada");
+		world_command(w, &c);
+		REQUIRE(w->taken, "no room too early");
+	}
+	c = session_command(w, COMMAND_CREDIT, 0, "o0");
+	c.u.credit.credit_micros = 1000;
+	world_command(w, &c);
+	REQUIRE(w->taken, "no room");
+	w->disk_works = true;
+	world_run(w, 1000);
+	world_command(w, &c);
+	ck_assert_uint_eq(count_records(w, RECORD_CREDIT, 0), 1);
+	REQUIRE(box_image(w->box)->command_seq == c.seq, "it does not count");
+}
+END_TEST
+
 START_TEST(stop_wants_to_be_verified)
 {
 	struct command c = session_command(w, COMMAND_STOP, 0, "o0");
@@ -579,6 +606,7 @@ static void add_commands(Suite *suite)
 	tcase_add_loop_test(t, stop_acts_late, 0, 4);
 	tcase_add_test(t, stop_again_and_again);
 	tcase_add_test(t, no_room_for_a_result);
+	tcase_add_test(t, the_last_room);
 	tcase_add_test(t, stop_wants_to_be_verified);
 	tcase_add_loop_test(t, stop_says_who, 0, ACTOR_COUNT);
 	tcase_add_test(t, stop_before_start);

@@ -109,6 +109,7 @@ struct ctl_state {
 	char wall[CTL_WORD_SIZE * 2];
 	int64_t wall_ms; /* 0: not known */
 	enum time_quality quality;
+	char time_source[CTL_WORD_SIZE]; /* who says so: ntp, system, server, meter, nobody */
 	struct ctl_ledger_state ledger;
 	struct ctl_server_state server;
 	char metering_door[CTL_WORD_SIZE];

@@ -164,17 +164,17 @@ static void look_at_time(struct ctl_findings *f, const struct ctl_state *s)
 		ctl_find(f,
 			 CTL_FINDING_NOTE,
 			 "time",
-			 "it becomes synchronised with the server's or NTP's",
-			 "taken from a meter's clock: %s.",
+			 "it becomes synchronised with NTP's",
+			 "taken from the %s's clock: %s.",
+			 s->time_source,
 			 s->wall);
 		break;
 	case TIME_UNKNOWN:
-		ctl_find(
-			f,
-			CTL_FINDING_WARNING,
-			"time",
-			"connect the network (NTP), or set trust_system_clock where the clock is known to be right",
-			"nobody has told the time since the start; commands of the server with a deadline are refused.");
+		ctl_find(f,
+			 CTL_FINDING_WARNING,
+			 "time",
+			 "connect the network (NTP), or set trust_system_clock where the clock is known to be right",
+			 "nobody has told the time since the start; sessions by time of use cannot begin.");
 		break;
 	}
 }

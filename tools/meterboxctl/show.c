@@ -39,9 +39,10 @@ static void show_box(const struct ctl_state *s, FILE *out)
 	ctl_span(up, s->uptime_ms);
 	fprintf(out, "box %s, meterboxd %s, up %s\n", s->box, s->version, up);
 	fprintf(out,
-		"time: %s (%s)\n",
+		"time: %s (%s, by %s)\n",
 		s->wall[0] != '\0' ? s->wall : "not known",
-		word_name(&time_quality_words, s->quality));
+		word_name(&time_quality_words, s->quality),
+		s->time_source);
 	fprintf(out, "ledger: %s", l->state);
 	if (l->durable_seq >= 0)
 		fprintf(out, ", %" PRId64 " records", l->durable_seq);

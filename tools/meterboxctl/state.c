@@ -258,6 +258,7 @@ enum ctl_exit ctl_state_read(const cJSON *answer, struct ctl_state *state, struc
 	take_known_text(&r, when, "wall", state->wall, sizeof state->wall);
 	need(&r, state->wall[0] == '\0' || ctl_read_time(state->wall, &state->wall_ms), "wall");
 	state->quality = (enum time_quality)take_word(&r, when, "quality", &time_quality_words);
+	take_text(&r, when, "source", state->time_source, sizeof state->time_source);
 	take_ledger(&r, answer, &state->ledger);
 	take_server(&r, answer, &state->server);
 	take_text(&r, answer, "metering_door", state->metering_door, sizeof state->metering_door);
