@@ -987,7 +987,7 @@ class Authority:
 
 # Starts a program that cannot ask the kernel whether its clock is right: one that is not.
 NO_CLOCK = """import ctypes, os, platform, struct, sys
-numbers = {"x86_64": (159, 305), "aarch64": (171, 266)}[platform.machine()]
+numbers = {"x86_64": (159, 305), "aarch64": (171, 266), "armv7l": (124, 372, 405)}[platform.machine()]
 steps = [(0x20, 0, 0, 0)]
 steps += [(0x15, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]
 steps += [(0x06, 0, 0, 0x7fff0000), (0x06, 0, 0, 0x00050001)]
