@@ -48,6 +48,16 @@ static bool add_energy_lines(struct fee_bill *bill, const struct fee_tariff *tar
 	return true;
 }
 
+/* Whether something was used at a rate that the tariff does not have. */
+static bool has_foreign_energy(const struct fee_tariff *tariff, const struct fee_energy *energy)
+{
+	for (uint32_t rate = fee_rates(tariff); rate < FEE_RATES_MAX; rate++) {
+		if (energy->mwh[rate] != 0)
+			return true;
+	}
+	return false;
+}
+
 bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy, struct fee_bill *bill)
 {
 	int64_t total_mwh = fee_energy_total(energy);
@@ -57,6 +67,8 @@ bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy,
 	struct fee_line service = {
 		.kind = FEE_LINE_SERVICE, .quantity = total_mwh, .price_micros = tariff->service_price_micros};
 	struct fee_line start = {.kind = FEE_LINE_START, .quantity = 1, .price_micros = tariff->start_fee_micros};
+	if (has_foreign_energy(tariff, energy))
+		return false;
 	if (total_mwh > 0 && (!add_energy_lines(&sum, tariff, energy) ||
 			      !add_line(&sum, tariff, service, FEE_MWH_PER_KWH) || !add_line(&sum, tariff, start, 1)))
 		return false;

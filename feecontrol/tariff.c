@@ -37,22 +37,43 @@ static const char *periods_fault(const struct fee_tariff *tariff)
 	return NULL;
 }
 
+static bool rate_is_used(const struct fee_tariff *tariff, uint32_t rate)
+{
+	for (uint32_t i = 0; i < tariff->period_count; i++) {
+		if (tariff->periods[i].rate == rate)
+			return true;
+	}
+	return false;
+}
+
+/* Each rate has a name and a price of its own, and applies at some time of the day. */
+static const char *rate_fault(const struct fee_tariff *tariff, uint32_t rate)
+{
+	const struct fee_rate *r = &tariff->rates[rate];
+	if (r->name[0] == '\0' || memchr(r->name, '\0', sizeof r->name) == NULL)
+		return "a rate's name must have 1 to 16 characters";
+	for (uint32_t i = 0; i < rate; i++) {
+		if (strcmp(r->name, tariff->rates[i].name) == 0)
+			return "a rate's name must be no other rate's";
+	}
+	if (!price_allowed(r->price_micros))
+		return "a rate's price_micros must be 0 to 10^15";
+	return rate_is_used(tariff, rate) ? NULL :
+					    "each of rates must be the rate of a period: leave out what none has";
+}
+
 static const char *rates_fault(const struct fee_tariff *tariff)
 {
 	if (tariff->rate_count > FEE_RATES_MAX)
 		return "rates must be at most 8";
 	if (tariff->energy_price_micros != 0)
 		return "energy_price_micros must be 0 beside rates";
-	for (uint32_t i = 0; i < tariff->rate_count; i++) {
-		const struct fee_rate *r = &tariff->rates[i];
-		if (r->name[0] == '\0' || memchr(r->name, '\0', sizeof r->name) == NULL)
-			return "a rate's name must have 1 to 16 characters";
-		if (!price_allowed(r->price_micros))
-			return "a rate's price_micros must be 0 to 10^15";
-	}
 	if (tariff->utc_offset_min < -FEE_DAY_MIN || tariff->utc_offset_min > FEE_DAY_MIN)
 		return "utc_offset_min must be -1440 to 1440";
-	return periods_fault(tariff);
+	const char *fault = periods_fault(tariff);
+	for (uint32_t i = 0; fault == NULL && i < tariff->rate_count; i++)
+		fault = rate_fault(tariff, i);
+	return fault;
 }
 
 const char *fee_tariff_fault(const struct fee_tariff *tariff)
@@ -138,21 +159,26 @@ int64_t fee_next_change_ms(const struct fee_tariff *tariff, int64_t wall_ms)
 	return FEE_NEVER_MS;
 }
 
+/* A price that never applies is nobody's cheapest: only what some period uses counts. */
 uint32_t fee_cheapest_rate(const struct fee_tariff *tariff)
 {
 	uint32_t found = 0;
-	for (uint32_t i = 1; i < fee_rates(tariff); i++)
-		if (fee_rate_price(tariff, i) < fee_rate_price(tariff, found))
+	for (uint32_t i = 1; i < fee_rates(tariff); i++) {
+		bool cheaper = fee_rate_price(tariff, i) < fee_rate_price(tariff, found);
+		if (rate_is_used(tariff, i) && (cheaper || !rate_is_used(tariff, found)))
 			found = i;
+	}
 	return found;
 }
 
 uint32_t fee_dearest_rate(const struct fee_tariff *tariff)
 {
 	uint32_t found = 0;
-	for (uint32_t i = 1; i < fee_rates(tariff); i++)
-		if (fee_rate_price(tariff, i) > fee_rate_price(tariff, found))
+	for (uint32_t i = 1; i < fee_rates(tariff); i++) {
+		bool dearer = fee_rate_price(tariff, i) > fee_rate_price(tariff, found);
+		if (rate_is_used(tariff, i) && (dearer || !rate_is_used(tariff, found)))
 			found = i;
+	}
 	return found;
 }
 

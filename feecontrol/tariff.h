@@ -34,7 +34,7 @@ struct fee_tariff {
 	char currency[FEE_CURRENCY_SIZE];
 	int64_t energy_price_micros; /* per kWh; 0 beside rates */
 	uint32_t rate_count;
-	struct fee_rate rates[FEE_RATES_MAX];
+	struct fee_rate rates[FEE_RATES_MAX]; /* each has its own name, and a period that uses it */
 	uint32_t period_count; /* at least 1 beside rates; the first begins at 0 */
 	struct fee_period periods[FEE_PERIODS_MAX];
 	int64_t utc_offset_min; /* local clock minus UTC */
@@ -67,7 +67,8 @@ uint32_t fee_rate_at(const struct fee_tariff *tariff, int64_t wall_ms);
 /* The next wall time above wall_ms at which another rate begins to apply; FEE_NEVER_MS when none does. */
 int64_t fee_next_change_ms(const struct fee_tariff *tariff, int64_t wall_ms);
 
-/* The rate with the lowest price, and the one with the highest. */
+/* The rate with the lowest price, and the one with the highest, of those that some period uses. Of equal ones the
+ * first. */
 uint32_t fee_cheapest_rate(const struct fee_tariff *tariff);
 uint32_t fee_dearest_rate(const struct fee_tariff *tariff);
 

@@ -11,7 +11,6 @@
 
 #define FEE_MWH_PER_KWH INT64_C(1000000)
 #define FEE_MS_PER_HOUR INT64_C(3600000)
-
 #define FEE_MS_PER_MIN INT64_C(60000)
 
 /* No such moment: later than any clock shows. */

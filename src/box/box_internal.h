@@ -40,13 +40,13 @@ struct outlet {
 	int64_t driven_since_ms;
 	struct fee_predictor predictor;
 	int64_t affordable_for_micros; /* what affordable_mwh was computed for; -1: nothing */
-	uint32_t affordable_rate;
 	int64_t affordable_mwh;
 	int64_t closed_ms; /* when the breaker was commanded closed and open last */
 	int64_t opened_ms;
 	int64_t wall_offset_ms; /* wall minus monotonic time at the last start: no later jump of the clock moves a price */
 	int64_t rate_change_ms; /* when another rate of the tariff begins to apply; MOMENT_NEVER when none does */
 	bool rate_pending; /* since a boot: what was used meanwhile has no rate yet */
+	bool time_lost; /* driven on without a clock: everything has the cheapest rate until one is known */
 	int64_t lease_from_ms; /* the lease's time counts from here, or from the server's last word if that is later */
 	int64_t mark_ms; /* when the next register mark is due */
 	int64_t settle_register_mwh; /* of the reading before, while ending; -1 when there was none */
@@ -147,6 +147,10 @@ int64_t supply_bound_mwh(const struct box *box, const struct outlet *o);
 /* A trusted reading, while o->reading still is the one before: splits what was used between the two where the rate
  * changed. */
 void supply_split(struct box *box, struct outlet *o, const struct meter_reading *reading);
+
+/* Before a record shows the register: what was used since the last record before the boot gets its rate now at the latest,
+ * with whatever clock there is. */
+void supply_split_now(struct box *box, struct outlet *o);
 
 /* Fills in how long the credit lasts at the present power. */
 void supply_forecast(const struct box *box, const struct outlet *o, struct progress *progress);

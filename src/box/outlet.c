@@ -253,6 +253,7 @@ static void become_available(struct box *box, struct outlet *o)
 static void end(struct box *box, struct outlet *o, enum end_reason reason, bool settled)
 {
 	const struct outlet_image *image = &box->image.outlets[o->index];
+	supply_split_now(box, o);
 	struct record r = box_record(box, RECORD_ENDED, (int)o->index);
 	struct receipt *receipt = &r.u.ended;
 	*receipt = (struct receipt){
@@ -270,6 +271,7 @@ static void end(struct box *box, struct outlet *o, enum end_reason reason, bool 
 	if (!end_reason_is_ours(reason))
 		receipt->amount_micros = session_cost_micros(&image->session.grant, &energy);
 	bool service = image->session.grant.kind == SESSION_SERVICE;
+	assert(image_amount_fault(&box->image, &r) == NULL);
 	box_write(box, &r);
 	if (service)
 		become_available(box, o); /* the technician stands there */
@@ -284,6 +286,7 @@ void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason)
 	supply_open(box, o);
 	o->start_wanted = false;
 	o->boot_pending = false;
+	supply_split_now(box, o);
 	struct record r = box_record(box, RECORD_STOPPING, (int)o->index);
 	r.u.stopping.reason = reason;
 	r.u.stopping.energised_ms = energised_ms;

@@ -1,6 +1,7 @@
 /* src/box/supply.c: while power may flow: closing, limits, credit, lease, silence, opening.
  *
  * Pure room: src/model and what lies below. */
+#include <assert.h>
 #include <string.h>
 
 #include "box_internal.h"
@@ -28,6 +29,7 @@ void supply_open(struct box *box, struct outlet *o)
 {
 	o->close_after_seq = 0;
 	o->readback_pending = false;
+	o->time_lost = false; /* nothing flows that could need it */
 	drive(box, o, false);
 }
 
@@ -48,14 +50,33 @@ static void close_breaker(struct box *box, struct outlet *o)
 
 /* --- the rates of a tariff by time of use --- */
 
-/* From now on the tariff's changes are counted by the monotonic clock. */
-static void latch_rate(struct box *box, struct outlet *o)
+static bool has_rates(const struct box *box, const struct outlet *o)
+{
+	const struct session_image *session = session_of(box, o);
+	return session_is_open(session) && session->started_once && session->grant.kind == SESSION_CUSTOMER &&
+	       fee_by_time(&session->grant.tariff);
+}
+
+/* The session's time: what the clock said when the breaker closed, run on by the monotonic one. */
+static int64_t latched_wall_ms(const struct box *box, const struct outlet *o)
+{
+	return box->now.mono_ms + o->wall_offset_ms;
+}
+
+static void await_change_after(const struct box *box, struct outlet *o, int64_t wall_ms)
 {
 	const struct grant *grant = &session_of(box, o)->grant;
 	bool by_time = grant->kind == SESSION_CUSTOMER && fee_by_time(&grant->tariff);
-	int64_t change_ms = by_time ? fee_next_change_ms(&grant->tariff, box->now.wall_ms) : FEE_NEVER_MS;
-	o->wall_offset_ms = box->now.wall_ms - box->now.mono_ms;
+	int64_t change_ms = by_time ? fee_next_change_ms(&grant->tariff, wall_ms) : FEE_NEVER_MS;
 	o->rate_change_ms = change_ms == FEE_NEVER_MS ? MOMENT_NEVER : change_ms - o->wall_offset_ms;
+}
+
+/* From now on the tariff's changes are counted by the monotonic clock. */
+static void latch_rate(struct box *box, struct outlet *o)
+{
+	o->wall_offset_ms = box->now.wall_ms - box->now.mono_ms;
+	o->time_lost = false;
+	await_change_after(box, o, box->now.wall_ms);
 }
 
 /* The rate of what is used from now on: past a change that no reading has shown yet, the next one's. */
@@ -78,33 +99,44 @@ static void write_boundary(struct box *box, struct outlet *o, int64_t register_m
 	r.u.boundary.wall_ms = wall_ms;
 	r.u.boundary.unknown_time = unknown_time;
 	box_write(box, &r);
+	o->affordable_for_micros = -1; /* what was used at other rates is not what it was */
+}
+
+/* Nobody knows when what the register moved since the last record was used. */
+static void lose_time(struct box *box, struct outlet *o)
+{
+	const struct session_image *session = session_of(box, o);
+	uint32_t rate = fee_cheapest_rate(&session->grant.tariff);
+	if (session->rate != rate || session->rate_from_ms != 0)
+		write_boundary(box, o, box->image.outlets[o->index].register_mwh, rate, box->now.wall_ms, true);
 }
 
 /* Brings the session to the rate of now, from this register on. */
 static void catch_up(struct box *box, struct outlet *o, int64_t register_mwh)
 {
-	uint32_t rate = fee_rate_at(&session_of(box, o)->grant.tariff, box->now.wall_ms);
-	if (rate != session_of(box, o)->rate)
-		write_boundary(box, o, register_mwh, rate, box->now.wall_ms, false);
+	const struct session_image *session = session_of(box, o);
+	int64_t wall_ms = latched_wall_ms(box, o);
+	uint32_t rate = fee_rate_at(&session->grant.tariff, wall_ms);
+	bool found_again = session->rate_from_ms == 0 && register_mwh > box->image.outlets[o->index].register_mwh;
+	if (has_rates(box, o) && (rate != session->rate || found_again))
+		write_boundary(box, o, register_mwh, rate, wall_ms, false);
+	await_change_after(box, o, wall_ms);
 }
 
-/* The first reading after a boot: when what was used since the last record was used is known only if the rate did not
- * change meanwhile; else it gets the cheapest. */
-static void split_at_boot(struct box *box, struct outlet *o, const struct meter_reading *reading)
+/* After a boot: when what was used since the last record was used is known only if the rate has not changed since it began
+ * to apply; else it gets the cheapest. Where the register did not move, nothing was used. */
+static void split_at_boot(struct box *box, struct outlet *o, int64_t register_mwh)
 {
-	const struct fee_tariff *tariff = &session_of(box, o)->grant.tariff;
-	bool known = box->now.quality > TIME_UNKNOWN && o->seen.quality > TIME_UNKNOWN &&
-		     box->now.wall_ms >= o->seen.wall_ms &&
-		     fee_next_change_ms(tariff, o->seen.wall_ms) > box->now.wall_ms;
-	if (!known)
-		write_boundary(box,
-			       o,
-			       box->image.outlets[o->index].register_mwh,
-			       fee_cheapest_rate(tariff),
-			       box->now.wall_ms,
-			       true);
+	const struct session_image *session = session_of(box, o);
+	bool told = o->driven || box->now.quality > TIME_UNKNOWN;
+	int64_t wall_ms = o->driven ? latched_wall_ms(box, o) : box->now.wall_ms;
+	bool known = told && session->rate_from_ms != 0 && wall_ms >= session->rate_from_ms &&
+		     fee_next_change_ms(&session->grant.tariff, session->rate_from_ms) > wall_ms;
+	o->rate_pending = false;
+	if (!known && register_mwh > box->image.outlets[o->index].register_mwh)
+		lose_time(box, o);
 	if (o->driven)
-		catch_up(box, o, reading->register_mwh);
+		catch_up(box, o, register_mwh);
 }
 
 /* A change of the rate lies between two readings: it splits what was used by energised time. No two changes can: they are
@@ -118,30 +150,43 @@ static void split_at_change(struct box *box, struct outlet *o, const struct mete
 	int64_t before_mwh = 0;
 	if (change_ms >= to_ms)
 		return;
-	if (change_ms > from_ms && !fee_mul_div(reading->register_mwh - o->reading.register_mwh,
-						change_ms - from_ms,
-						to_ms - from_ms,
-						FEE_ROUND_DOWN,
-						&before_mwh))
-		before_mwh = 0; /* cannot be: it is a part of the whole */
+	if (change_ms > from_ms) {
+		int64_t moved_mwh = reading->register_mwh - o->reading.register_mwh;
+		bool split = fee_mul_div(moved_mwh, change_ms - from_ms, to_ms - from_ms, FEE_ROUND_DOWN, &before_mwh);
+		assert(split); /* a part of the whole */
+		(void)split;
+	}
 	int64_t wall_ms = change_ms + o->wall_offset_ms;
 	write_boundary(box, o, o->reading.register_mwh + before_mwh, fee_rate_at(tariff, wall_ms), wall_ms, false);
-	int64_t next_ms = fee_next_change_ms(tariff, wall_ms);
-	o->rate_change_ms = next_ms == FEE_NEVER_MS ? MOMENT_NEVER : next_ms - o->wall_offset_ms;
+	await_change_after(box, o, wall_ms);
+}
+
+/* A clock that nobody has told yet may still come: as long as nothing flows, the rate can wait for it. */
+static bool awaits_clock(const struct box *box, const struct outlet *o)
+{
+	return box->now.quality == TIME_UNKNOWN && !o->driven &&
+	       box->now.mono_ms < box->boot_ms + box->config.boot_wait_ms;
 }
 
 void supply_split(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
-	const struct outlet_image *image = &box->image.outlets[o->index];
-	const struct session_image *session = &image->session;
-	if (!session_is_open(session) || !session->started_once || session->grant.kind != SESSION_CUSTOMER ||
-	    !fee_by_time(&session->grant.tariff) || strcmp(reading->serial, image->serial) != 0)
+	if (!has_rates(box, o) || strcmp(reading->serial, box->image.outlets[o->index].serial) != 0)
 		return;
-	if (o->rate_pending)
-		split_at_boot(box, o, reading);
-	else if (o->has_reading)
+	if (o->time_lost && box->now.quality > TIME_UNKNOWN) {
+		latch_rate(box, o);
+		catch_up(box, o, reading->register_mwh);
+	} else if (o->rate_pending && !awaits_clock(box, o)) {
+		split_at_boot(box, o, reading->register_mwh);
+	} else if (!o->rate_pending && o->has_reading) {
 		split_at_change(box, o, reading);
-	o->rate_pending = false;
+	}
+}
+
+void supply_split_now(struct box *box, struct outlet *o)
+{
+	bool ours = o->has_reading && strcmp(o->reading.serial, box->image.outlets[o->index].serial) == 0;
+	if (o->rate_pending && ours && has_rates(box, o))
+		split_at_boot(box, o, o->reading.register_mwh);
 }
 
 int64_t supply_energised_ms(const struct box *box, const struct outlet *o)
@@ -160,16 +205,29 @@ int64_t supply_bound_mwh(const struct box *box, const struct outlet *o)
 /* The largest energy of the session that a price limit allows. */
 static int64_t affordable(const struct box *box, struct outlet *o, const struct grant *grant, int64_t micros)
 {
-	uint32_t rate = rate_now(box, o);
-	if (micros != o->affordable_for_micros || micros < 0 || rate != o->affordable_rate) {
-		/* What was used at other rates does not change while this one applies, unless the last reading is still
-		 * to be split. */
+	uint32_t rate = session_of(box, o)->rate;
+	/* What was used at other rates does not change while this one applies. */
+	if (micros != o->affordable_for_micros || micros < 0) {
 		struct fee_energy used = account_session_energy(box, o);
-		o->affordable_for_micros = rate == session_of(box, o)->rate ? micros : -1;
-		o->affordable_rate = rate;
+		o->affordable_for_micros = micros;
 		o->affordable_mwh = fee_affordable_mwh(&grant->tariff, &used, rate, micros);
 	}
-	return o->affordable_mwh;
+	if (rate_now(box, o) == rate)
+		return o->affordable_mwh;
+	/* The change has passed and no reading has shown it: how much of what nobody has seen yet is used at which of the
+	 * two is not known, so the dearer one counts. */
+	struct fee_energy used = account_session_energy(box, o);
+	int64_t next_mwh = fee_affordable_mwh(&grant->tariff, &used, rate_now(box, o), micros);
+	return next_mwh < o->affordable_mwh ? next_mwh : o->affordable_mwh;
+}
+
+/* What the session may cost in all, and whether that is its own limit. */
+static int64_t allowed_micros(const struct box *box, const struct outlet *o, bool *by_amount)
+{
+	int64_t limit = session_of(box, o)->grant.limit_micros;
+	int64_t micros = account_available_micros(box, o);
+	*by_amount = limit > 0 && limit < micros;
+	return *by_amount ? limit : micros;
 }
 
 /* The session's energy at which supply must stop, and why. INT64_MAX when nothing limits it. */
@@ -183,9 +241,9 @@ static int64_t energy_target(const struct box *box, struct outlet *o, enum end_r
 	}
 	if (grant->kind == SESSION_SERVICE)
 		return target;
-	int64_t micros = account_available_micros(box, o);
-	bool by_amount = grant->limit_micros > 0 && grant->limit_micros < micros;
-	int64_t paid_mwh = affordable(box, o, grant, by_amount ? grant->limit_micros : micros);
+	bool by_amount;
+	int64_t micros = allowed_micros(box, o, &by_amount);
+	int64_t paid_mwh = affordable(box, o, grant, micros);
 	if (paid_mwh < target) {
 		target = paid_mwh;
 		*reason = by_amount		    ? END_LIMIT_AMOUNT :
@@ -243,6 +301,7 @@ static void pause(struct box *box, struct outlet *o, enum end_reason reason)
 {
 	int64_t energised_ms = supply_energised_ms(box, o);
 	supply_open(box, o);
+	supply_split_now(box, o);
 	struct record r = box_record(box, RECORD_PAUSED, (int)o->index);
 	r.u.paused.reason = reason;
 	r.u.paused.energised_ms = energised_ms;
@@ -298,6 +357,23 @@ static enum end_reason limiting_reason(const struct box *box, struct outlet *o)
 	return END_REASON_COUNT;
 }
 
+/* A latching breaker that a crash left closed supplies on. */
+static void go_on(struct box *box, struct outlet *o, bool clock_known)
+{
+	o->readback_pending = false;
+	if (clock_known) {
+		latch_rate(box, o);
+		supply_split_now(box, o);
+		if (o->has_reading)
+			catch_up(box, o, trusted_register(box, o));
+	} else {
+		lose_time(box, o);
+		o->rate_pending = false;
+		o->time_lost = true;
+	}
+	close_breaker(box, o);
+}
+
 /* A latching breaker after a crash: closed goes on if nothing forbids it, anything else waits for the customer. */
 static void read_back(struct box *box, struct outlet *o, enum end_reason forbidden, unsigned missing)
 {
@@ -310,14 +386,8 @@ static void read_back(struct box *box, struct outlet *o, enum end_reason forbidd
 		o->boot_pending = true;
 	} else if (missing & MISSING_DOORS) {
 		pause(box, o, END_DOOR);
-	} else if (missing & MISSING_CLOCK) {
-		pause(box, o, END_CLOCK);
 	} else {
-		o->readback_pending = false;
-		latch_rate(box, o);
-		if (o->has_reading)
-			catch_up(box, o, trusted_register(box, o));
-		close_breaker(box, o);
+		go_on(box, o, !(missing & MISSING_CLOCK));
 	}
 }
 
@@ -353,11 +423,25 @@ void supply_begin(struct box *box, struct outlet *o)
 	outlet_rest(box, o);
 }
 
+/* Why a start that was begun cannot be carried out. */
+static enum end_reason reason_of(unsigned missing)
+{
+	if (missing & MISSING_METER)
+		return END_METER_SILENT;
+	if (missing & MISSING_PLAUSIBLE)
+		return END_METER_IMPLAUSIBLE;
+	if (missing & MISSING_COMMISSIONED)
+		return END_METER_REPLACED;
+	if (missing & (MISSING_BREAKER_OPEN | MISSING_NO_FAULT))
+		return END_BREAKER_FAULT;
+	return missing & MISSING_CLOCK ? END_CLOCK : END_STORAGE; /* nothing is missing, but the disk takes too long */
+}
+
 /* The start record waits for the disk: nothing that changes meanwhile may be overlooked. */
 static void await_durable(struct box *box, struct outlet *o, unsigned missing)
 {
 	/* Nothing flowed: a pause that was to end goes on as it was, and for its own reason. */
-	enum end_reason reason = o->resuming ? session_of(box, o)->reason : END_METER_SILENT;
+	enum end_reason reason = o->resuming ? session_of(box, o)->reason : reason_of(missing);
 	if (missing & MISSING_CREDIT)
 		outlet_stop(box, o, END_CREDIT_EXHAUSTED);
 	else if (missing != 0 || box->now.mono_ms >= o->close_until_ms)
@@ -407,16 +491,36 @@ int64_t supply_deadline(const struct box *box, const struct outlet *o)
 /* Below this much time a customer is warned. */
 #define LOW_CREDIT_MS INT64_C(300000)
 
-void supply_forecast(const struct box *box, const struct outlet *o, struct progress *p)
+/* How long the credit lasts at this power. A change of the rate that comes before its end counts, the one after it not. */
+static int64_t time_left_ms(const struct box *box, const struct outlet *o, int64_t power_mw)
 {
+	const struct session_image *session = session_of(box, o);
 	enum end_reason ignored;
+	bool by_amount;
 	struct outlet scratch = *o;
-	if (o->state != OUTLET_SUPPLYING)
-		return;
 	int64_t target = register_at(box, o, energy_target(box, &scratch, &ignored));
 	int64_t left_mwh = target - trusted_register(box, o);
-	int64_t left_ms =
-		target == INT64_MAX ? FEE_NEVER_MS : fee_duration_ms(left_mwh > 0 ? left_mwh : 0, p->power_mw);
+	int64_t left_ms = target == INT64_MAX ? FEE_NEVER_MS : fee_duration_ms(left_mwh > 0 ? left_mwh : 0, power_mw);
+	int64_t change_ms = o->rate_change_ms - box->now.mono_ms;
+	if (o->rate_change_ms == MOMENT_NEVER || change_ms <= 0 || left_ms <= change_ms || power_mw <= 0)
+		return left_ms;
+	struct fee_energy used = account_session_energy(box, o);
+	used.mwh[session->rate] += fee_energy_mwh(power_mw, change_ms);
+	int64_t then_mwh = fee_energy_total(&used);
+	uint32_t rate = fee_rate_at(&session->grant.tariff, o->rate_change_ms + o->wall_offset_ms);
+	if (then_mwh > FEE_ENERGY_MAX_MWH)
+		return left_ms;
+	int64_t end_mwh = fee_affordable_mwh(&session->grant.tariff, &used, rate, allowed_micros(box, o, &by_amount));
+	if (session->grant.limit_mwh > 0 && session->grant.limit_mwh < end_mwh)
+		end_mwh = session->grant.limit_mwh;
+	return change_ms + fee_duration_ms(end_mwh > then_mwh ? end_mwh - then_mwh : 0, power_mw);
+}
+
+void supply_forecast(const struct box *box, const struct outlet *o, struct progress *p)
+{
+	if (o->state != OUTLET_SUPPLYING)
+		return;
+	int64_t left_ms = time_left_ms(box, o, p->power_mw);
 	if (left_ms == FEE_NEVER_MS)
 		return;
 	p->remaining_ms = left_ms;

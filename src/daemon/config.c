@@ -23,6 +23,9 @@
 #define PULSE_MS_MAX 10000
 #define REST_MS_MIN 10
 #define REST_MS_MAX 600000
+#define METER_SILENT_MS_MAX 600000
+_Static_assert(METER_SILENT_MS_MAX < FEE_PERIOD_LEAST_MIN * FEE_MS_PER_MIN,
+	       "between two readings the rate changes at most once");
 #define ACTUATION_MS 200
 #define CURRENT_THRESHOLD_MA 50
 #define RATED_W_MIN 100
@@ -34,7 +37,7 @@ const struct config_number config_limits[] = {
 	{"metering_grant_ms", offsetof(struct box_config, metering_grant_ms), 1000, 3600000},
 	{"input_settle_ms", offsetof(struct box_config, input_settle_ms), 1, 2000},
 	{"meter_late_ms", offsetof(struct box_config, meter_late_ms), 100, 120000},
-	{"meter_silent_ms", offsetof(struct box_config, meter_silent_ms), 1000, 600000},
+	{"meter_silent_ms", offsetof(struct box_config, meter_silent_ms), 1000, METER_SILENT_MS_MAX},
 	{"settle_ms", offsetof(struct box_config, settle_ms), 1000, 600000},
 	{"resume_window_ms", offsetof(struct box_config, resume_window_ms), 1000, 86400000},
 	{"boot_wait_ms", offsetof(struct box_config, boot_wait_ms), 0, 600000},

@@ -392,6 +392,12 @@ static int write_key(const char *path, EVP_PKEY *pkey, bool private)
 	return code;
 }
 
+int jws_write_public(const struct jws_key *key, const char *path, struct jws_error *error)
+{
+	int code = write_key(path, key->pkey, false);
+	return code < 0 ? fail(error, code, "%s: %s", path, strerror(-code)) : 0;
+}
+
 int jws_make_key(const char *path, const char *public_path, struct jws_key **key, struct jws_error *error)
 {
 	EVP_PKEY *pkey = EVP_EC_gen("P-256");

@@ -24,6 +24,9 @@ int jws_load_public(const char *path, struct jws_key **key, struct jws_error *er
  * public_path (mode 0644). Errors as above, -EEXIST. */
 int jws_make_key(const char *path, const char *public_path, struct jws_key **key, struct jws_error *error);
 
+/* Writes the public half of a key to path (mode 0644, never over an existing file). Errors as above. */
+int jws_write_public(const struct jws_key *key, const char *path, struct jws_error *error);
+
 void jws_key_free(struct jws_key *key); /* NULL is allowed */
 
 /* The token over length bytes of payload, or NULL when memory is short. The caller frees it. */

@@ -54,7 +54,9 @@ int ledger_chain_take(struct ledger_chain *chain, uint64_t seq, const char *body
 		return reject(error, seq, "the hash of the record before does not match: one of the two was changed");
 	if (ledger_hash_text(chain->sha256, body, length, tip) < 0)
 		return ledger_fail(error, -ENOMEM, "verifying", "out of memory");
-	const char *fault = chain->replays ? image_apply(&chain->image, &record) : NULL;
+	const char *fault = chain->replays ? image_amount_fault(&chain->image, &record) : NULL;
+	if (fault == NULL && chain->replays)
+		fault = image_apply(&chain->image, &record);
 	if (fault != NULL)
 		return reject(error, seq, fault);
 	chain->seq = seq;

@@ -415,7 +415,9 @@ static int write_queue(struct ledger *l, const struct ledger_queue *queue, struc
 	int result;
 	for (size_t i = 0; i < ledger_queue_count(queue); i++) {
 		const struct record *record = ledger_queue_at(queue, i);
-		const char *fault = image_apply(&l->next_image, record);
+		const char *fault = image_amount_fault(&l->next_image, record);
+		if (fault == NULL)
+			fault = image_apply(&l->next_image, record);
 		if (fault != NULL)
 			return ledger_fail(error, -EPROTO, "a record does not follow", fault);
 		if ((result = add_record(l, record, error)) < 0)

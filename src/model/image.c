@@ -143,7 +143,6 @@ static const char *apply_ended(struct box_image *image, struct outlet_image *o, 
 {
 	struct session_image *session = &o->session;
 	const struct receipt *receipt = &r->u.ended;
-	int64_t cost = end_reason_is_ours(receipt->reason) ? 0 : session_cost_micros(&session->grant, &session->used);
 	struct fee_energy by_rate = session_by_rate(&session->grant, &session->used);
 	if (receipt->energy_mwh != o->session_mwh)
 		return "the receipt's energy is not what the register moved";
@@ -151,14 +150,15 @@ static const char *apply_ended(struct box_image *image, struct outlet_image *o, 
 		return "the receipt's energy by rate is not what the register moved";
 	if (session->started_once && receipt->start_mwh != session->start_mwh)
 		return "the receipt's start is not the session's";
-	if (receipt->amount_micros != cost)
-		return "the receipt's amount is not the tariff's price";
 	if (session->grant.kind == SESSION_SERVICE)
 		o->service_mwh += o->session_mwh;
 	else
 		o->billed_mwh += o->session_mwh;
 	o->session_mwh = 0;
 	session->phase = PHASE_ENDED;
+	session->rate = 0; /* billed: the parts are the receipt's now */
+	session->rate_from_ms = 0;
+	session->used = (struct fee_energy){{0}};
 	session->reason = receipt->reason;
 	session->energised_ms = receipt->energised_ms;
 	if (session->grant.kind == SESSION_SERVICE)
@@ -183,6 +183,7 @@ static const char *apply_rate(struct session_image *session, uint32_t rate, cons
 	if (rate != fee_rate_at(tariff, at->wall_ms))
 		return "rate is not the tariff's at that time";
 	session->rate = rate;
+	session->rate_from_ms = fee_by_time(tariff) ? at->wall_ms : 0;
 	return NULL;
 }
 
@@ -198,6 +199,7 @@ static const char *apply_boundary(struct session_image *session, const struct re
 	if (r->u.boundary.rate != fee_cheapest_rate(tariff))
 		return "what is used at an unknown time is not given the cheapest rate";
 	session->rate = r->u.boundary.rate;
+	session->rate_from_ms = 0;
 	return NULL;
 }
 
@@ -341,6 +343,19 @@ static const char *apply(struct box_image *image, const struct record *r)
 	if (r->kind == RECORD_COMMAND && r->u.command.seq > image->command_seq)
 		image->command_seq = r->u.command.seq;
 	return NULL;
+}
+
+const char *image_amount_fault(const struct box_image *image, const struct record *record)
+{
+	if (record->kind != RECORD_ENDED || record->outlet < 0 || record->outlet >= OUTLETS_MAX)
+		return NULL;
+	struct outlet_image o = image->outlets[record->outlet];
+	const struct session_image *session = &o.session;
+	if (!session_is_open(session) || (record->has_register && take_register(&o, record->register_mwh) != NULL))
+		return NULL; /* image_apply() refuses it */
+	bool ours = end_reason_is_ours(record->u.ended.reason);
+	int64_t cost = ours ? 0 : session_cost_micros(&session->grant, &session->used);
+	return record->u.ended.amount_micros == cost ? NULL : "the receipt's amount is not the tariff's price";
 }
 
 const char *image_apply(struct box_image *image, const struct record *record)

@@ -28,6 +28,8 @@ struct session_image {
 	int64_t start_mwh; /* register; valid from the first start on */
 	bool started_once;
 	uint32_t rate; /* of the tariff, for what the register moves from now on */
+	int64_t rate_from_ms; /* wall time since which what the register moves is all used while the rate applies, until it
+				 changes; 0: not known, or a flat tariff */
 	struct fee_energy used; /* by rate; its total is the outlet's session_mwh */
 	int64_t energised_ms;
 	enum end_reason reason; /* of the pause, the stopping or the end */
@@ -71,8 +73,12 @@ struct box_image {
 void image_init(struct box_image *image);
 
 /* Applies the next record. NULL when it follows from the image; else a sentence that says why it cannot, and the image
- * is unchanged. */
+ * is unchanged. An end's amount is taken as it says: a server must take in what a box charged, and may charge less. */
 const char *image_apply(struct box_image *image, const struct record *record);
+
+/* Whether the amount of an end record is what the tariff says, judged with the image before image_apply() takes it. NULL
+ * when it is, or when the record is no end of an open session; else a sentence. The box that writes it must be right. */
+const char *image_amount_fault(const struct box_image *image, const struct record *record);
 
 /* The account's pool, or NULL when no session of it is open. */
 const struct account_image *image_account(const struct box_image *image, const char *account);

@@ -278,12 +278,16 @@ static bool read_progress(const cJSON *array, struct batch *batch, struct wire_e
 	{
 		struct wire_error inner;
 		struct progress *progress = &batch->progress[batch->progress_count];
-		if (!read_report(item, progress, &inner))
-			return wire_fail(error, "progress[%zu]: %.120s", batch->progress_count, inner.text);
-		if (seen[progress->outlet])
-			return wire_fail(error, "progress has outlet %d twice", progress->outlet + 1);
-		seen[progress->outlet] = true;
-		batch->progress_count++;
+		bool valid = read_report(item, progress, &inner);
+		if (valid && seen[progress->outlet])
+			valid = wire_fail(&inner, "outlet %d twice", progress->outlet + 1);
+		if (valid) {
+			seen[progress->outlet] = true;
+			batch->progress_count++;
+		} else {
+			batch->progress_skipped++;
+			batch->skipped = inner;
+		}
 	}
 	return true;
 }

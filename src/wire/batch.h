@@ -19,6 +19,8 @@ struct batch {
 	char **records; /* NUL-terminated texts, ascending */
 	size_t progress_count; /* at most one of each outlet */
 	struct progress progress[OUTLETS_MAX];
+	size_t progress_skipped; /* reports that could not be read, when it was read: telemetry does not hold up records */
+	struct wire_error skipped; /* why, of the last one */
 };
 
 struct batch_answer {
@@ -36,7 +38,7 @@ char *batch_write(const struct batch *batch);
 char *batch_answer_write(const struct batch_answer *answer);
 
 /* Reads length bytes of text. False, with *error filled and nothing to free, when it is not a batch. A record's text is
- * not judged here, only that it is a string of at most WIRE_TEXT_MAX bytes; a progress report is. */
+ * not judged here, only that it is a string of at most WIRE_TEXT_MAX bytes; a progress report is, and left out. */
 bool batch_read(const char *text, size_t length, struct batch *batch, struct wire_error *error);
 bool batch_answer_read(const char *text, size_t length, struct batch_answer *answer, struct wire_error *error);
 

@@ -15,6 +15,8 @@
 
 #define NUMBERS_MAX 8 /* of one FIELD_INT64S */
 
+#define COLLECTION_VALUES_MAX 2048 /* of a text longer than one document: a batch has at most about 1500 */
+
 #define TIME_TEXT_SIZE 25 /* 2026-11-21T01:38:46.123Z */
 #define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 
@@ -305,6 +307,8 @@ static bool read_list(const struct field *f, const cJSON *item, char *to, struct
 			return false;
 		count++;
 	}
+	if (count == 0)
+		return wire_fail(error, "%s must have at least one entry, or be left out", f->name);
 	*(uint32_t *)(void *)(to + f->count) = count;
 	return true;
 }
@@ -332,10 +336,36 @@ bool fields_read(const struct field *fields, const cJSON *object, void *to, stru
 	return true;
 }
 
-/* Depth and NULs, also escaped ones, which would cut a text short, before the recursive parser sees a byte. */
-static bool shape_is_bounded(const char *text, size_t length, struct wire_error *error)
+bool fields_are_all(const struct field *fields, const char *where, const cJSON *object, struct wire_error *error)
+{
+	const cJSON *item, *inner;
+	cJSON_ArrayForEach(item, object)
+	{
+		const struct field *f = fields;
+		while (f->name != NULL && strcmp(f->name, item->string) != 0)
+			f++;
+		if (f->name == NULL)
+			return wire_fail(
+				error, "%s has \"%.40s\", which this version does not know", where, item->string);
+		if (f->type == FIELD_OBJECT && !fields_are_all(f->fields, f->name, item, error))
+			return false;
+		if (f->type != FIELD_LIST)
+			continue;
+		cJSON_ArrayForEach(inner, item)
+		{
+			if (!fields_are_all(f->fields, f->name, inner, error))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Depth, the number of values, and NULs, also escaped ones, which would cut a text short, before the recursive parser sees
+ * a byte. */
+static bool shape_is_bounded(const char *text, size_t length, size_t values_max, struct wire_error *error)
 {
 	int depth = 0;
+	size_t values = 0; /* each begins behind one of these */
 	bool quoted = false;
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\0')
@@ -350,8 +380,12 @@ static bool shape_is_bounded(const char *text, size_t length, struct wire_error 
 			depth++;
 		else if (!quoted && (text[i] == '}' || text[i] == ']'))
 			depth--;
+		if (!quoted && (text[i] == '{' || text[i] == '[' || text[i] == ','))
+			values++;
 		if (depth > WIRE_DEPTH_MAX)
 			return wire_fail(error, "nested deeper than %d levels", WIRE_DEPTH_MAX);
+		if (values > values_max)
+			return wire_fail(error, "more than %zu values", values_max);
 	}
 	return true;
 }
@@ -379,7 +413,8 @@ cJSON *json_parse_object(const char *text, size_t length, size_t max, struct wir
 		wire_fail(error, "longer than %zu bytes", max);
 		return NULL;
 	}
-	if (!shape_is_bounded(text, length, error))
+	/* Looking for names that stand twice takes time by their square. */
+	if (!shape_is_bounded(text, length, max <= WIRE_TEXT_MAX ? WIRE_VALUES_MAX : COLLECTION_VALUES_MAX, error))
 		return NULL;
 	cJSON *object = cJSON_ParseWithLengthOpts(text, length, &end, false);
 	if (object == NULL) {

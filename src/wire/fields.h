@@ -24,7 +24,7 @@ enum field_type {
 	FIELD_TIME, /* int64_t wall time in ms; RFC 3339 on the wire */
 	FIELD_OBJECT, /* a struct, by its own table */
 	FIELD_INT64S, /* int64_t[], without the zeros at its end; absent when all are */
-	FIELD_LIST, /* structs by their table, and how many of them; absent when none */
+	FIELD_LIST, /* structs by their table, and how many of them; absent when none, never empty */
 };
 
 struct field {
@@ -49,6 +49,10 @@ bool fields_write(const struct field *fields, const void *from, cJSON *object);
 /* Reads every field into the struct at `to`, whose fields are zero before. False, with *error filled, at the first that
  * is missing, of the wrong type or out of its limits. */
 bool fields_read(const struct field *fields, const cJSON *object, void *to, struct wire_error *error);
+
+/* Whether every field of the object, and of what lies in it, stands in the table. False, with *error naming the first that
+ * does not, and what it was found in. */
+bool fields_are_all(const struct field *fields, const char *where, const cJSON *object, struct wire_error *error);
 
 /* Fills the error with printf's arguments, cut to its size. Always false. */
 bool wire_fail(struct wire_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

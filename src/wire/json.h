@@ -9,6 +9,7 @@
 #include "wire.h"
 
 /* Parses text, at most max bytes, at most WIRE_DEPTH_MAX deep, one object without repeated names and nothing behind it.
+ * At most WIRE_VALUES_MAX values when max is WIRE_TEXT_MAX or less, a few times as many when it is more.
  * NULL with *error filled when it is not. The caller frees it with cJSON_Delete(). */
 cJSON *json_parse_object(const char *text, size_t length, size_t max, struct wire_error *error);
 

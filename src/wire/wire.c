@@ -76,18 +76,16 @@ static const struct field receipt_fields[] = {
 	FIELDS_END,
 };
 
-/* The fields of a moment, flat in the object of whatever struct holds it. */
+/* The fields of a moment, flat in the object of whatever struct holds it: member is "at." or, of a moment itself, nothing. */
 #define MOMENT_FIELDS(type, member)                                                                                    \
-	{"mono_ms", FIELD_INT64, FIELD_AT(type, member.mono_ms)},                                                      \
-		{"time", FIELD_TIME, FIELD_AT(type, member.wall_ms)},                                                  \
+	{"mono_ms", FIELD_INT64, FIELD_AT(type, member mono_ms)},                                                      \
+		{"time", FIELD_TIME, FIELD_AT(type, member wall_ms)},                                                  \
 	{                                                                                                              \
-		"time_quality", FIELD_WORD, FIELD_AT(type, member.quality), .words = &time_quality_words               \
+		"time_quality", FIELD_WORD, FIELD_AT(type, member quality), .words = &time_quality_words               \
 	}
 
 static const struct field moment_fields[] = {
-	{"mono_ms", FIELD_INT64, FIELD_AT(struct moment, mono_ms)},
-	{"time", FIELD_TIME, FIELD_AT(struct moment, wall_ms)},
-	{"time_quality", FIELD_WORD, FIELD_AT(struct moment, quality), .words = &time_quality_words},
+	MOMENT_FIELDS(struct moment, ),
 	FIELDS_END,
 };
 
@@ -96,7 +94,7 @@ static const struct field moment_fields[] = {
 static const struct field record_fields[] = {
 	{"seq", FIELD_UINT64, FIELD_AT(struct record, seq)},
 	{"boot", FIELD_UINT32, FIELD_AT(struct record, boot)},
-	MOMENT_FIELDS(struct record, at),
+	MOMENT_FIELDS(struct record, at.),
 	{"kind", FIELD_WORD, FIELD_AT(struct record, kind), .words = &record_kind_words},
 	{"outlet", FIELD_OUTLET, FIELD_AT(struct record, outlet)},
 	{"order", FIELD_TEXT, FIELD_AT(struct record, order)},
@@ -311,6 +309,13 @@ char *wire_write_command(const struct command *command)
 	return WRITE_PARTS({command_fields, command}, {command_arguments[command->type], command});
 }
 
+/* What a grant says beside what this program knows may change its price: a box that is older than its server must refuse it
+ * rather than leave it out. */
+static bool grant_is_understood(const cJSON *command, struct wire_error *error)
+{
+	return fields_are_all(grant_fields, "grant", cJSON_GetObjectItemCaseSensitive(command, "grant"), error);
+}
+
 bool wire_read_command(const char *text, size_t length, struct command *command, struct wire_error *error)
 {
 	struct command read = {0};
@@ -318,7 +323,8 @@ bool wire_read_command(const char *text, size_t length, struct command *command,
 	if (object == NULL)
 		return false;
 	bool valid = fields_read(command_fields, object, &read, error) &&
-		     fields_read(command_arguments[read.type], object, &read, error);
+		     fields_read(command_arguments[read.type], object, &read, error) &&
+		     (read.type != COMMAND_AUTHORIZE || grant_is_understood(object, error));
 	cJSON_Delete(object);
 	if (!valid)
 		return false;
@@ -333,7 +339,7 @@ bool wire_read_command(const char *text, size_t length, struct command *command,
 
 static const struct field progress_fields[] = {
 	{"outlet", FIELD_OUTLET, FIELD_AT(struct progress, outlet)},
-	MOMENT_FIELDS(struct progress, at),
+	MOMENT_FIELDS(struct progress, at.),
 	{"state", FIELD_WORD, FIELD_AT(struct progress, state), .words = &outlet_state_words},
 	{"missing", FIELD_UINT32, FIELD_AT(struct progress, missing)},
 	{"order", FIELD_TEXT, FIELD_AT(struct progress, order)},
@@ -388,6 +394,7 @@ static const struct field session_fields[] = {
 	{"started_once", FIELD_BOOL, FIELD_AT(struct session_image, started_once)},
 	/* Newer than the first snapshots, which knew flat tariffs only. */
 	{"rate", FIELD_UINT32, FIELD_AT(struct session_image, rate), .optional = true},
+	{"rate_from_ms", FIELD_INT64, FIELD_AT(struct session_image, rate_from_ms), .optional = true},
 	{"used_mwh", FIELD_INT64S, FIELD_AT(struct session_image, used), .optional = true},
 	{"energised_ms", FIELD_INT64, FIELD_AT(struct session_image, energised_ms)},
 	{"reason", FIELD_WORD, FIELD_AT(struct session_image, reason), .words = &end_reason_words},
@@ -472,8 +479,10 @@ static const char *outlet_image_fault(const struct outlet_image *o)
 		if (!energy_fits(s->used.mwh[i]))
 			return "used_mwh must be 0 to 10^15";
 	}
-	if (s->rate >= FEE_RATES_MAX)
-		return "rate must be 0 to 7";
+	if (s->rate_from_ms < 0)
+		return "rate_from_ms must not be below 0";
+	if (s->rate >= FEE_RATES_MAX || (session_is_open(s) && s->rate >= fee_rates(&s->grant.tariff)))
+		return "rate must be the index of one of the tariff's rates";
 	if (session_is_open(s) && o->session_mwh != fee_energy_total(&s->used))
 		return "used_mwh must add up to session_mwh";
 	return s->phase == PHASE_NONE ? NULL : grant_fault(&s->grant);

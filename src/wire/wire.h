@@ -15,6 +15,7 @@
 
 #define WIRE_TEXT_MAX 8192 /* bytes of one document; the longest that the model can fill is about 3000 */
 #define WIRE_DEPTH_MAX 6
+#define WIRE_VALUES_MAX 320 /* names and entries of one document; the longest has about 180 */
 #define WIRE_ERROR_SIZE 160
 
 #define RECORD_HASH_SIZE 65 /* SHA-256 in 64 hexadecimal digits */

@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,6 +62,7 @@ class Start(ops.OpsTest):
         self.refused(64, "--behind-proxy", *self.usual("--cert", "x", "--key", "y", "--behind-proxy"))
         self.refused(64, "--command-seconds", *self.usual("--command-seconds", "0"))
         self.refused(64, "--max-connections", *self.usual("--max-connections", "1e9"))
+        self.refused(64, "--max-per-address", *self.usual("--max-per-address", "-1"))
         self.refused(64, "--request-seconds", *self.usual("--request-seconds", "0"))
         self.refused(64, "--log-level", *self.usual("--log-level", "loud"))
         self.refused(64, "arguments", *self.usual("extra"))
@@ -111,6 +113,22 @@ class Start(ops.OpsTest):
         self.assertEqual(server.start().call("GET", "/v1/health").status, 200)
         self.assertEqual(key.read_bytes(), before)
         self.assertEqual(len(server.lines("command_key_made")), 1)
+        self.assertEqual(server.stop(), 0)
+        half = public.read_bytes()
+        public.unlink()
+        server.start().stop()
+        self.assertEqual((public.read_bytes(), public.stat().st_mode & 0o777), (half, 0o644))
+        key.chmod(0o644)
+        self.refused(78, "others may read", *self.usual()[:4], "--listen", "127.0.0.1:0", "--command-key", server.key)
+
+    def test_two_servers(self):
+        """The second one on the same database ends; when the first has gone, it may have it."""
+        server = self.ops()
+        second = ("--db", server.path("ops.db"), *self.usual()[2:])
+        self.refused(78, "another meterbox-ops", *second)
+        server.kill()
+        server.start()
+        self.refused(78, "another meterbox-ops", *second)
 
     def test_tls(self):
         cert, key = self.folder / "cert.pem", self.folder / "key.pem"
@@ -171,6 +189,14 @@ class Access(ops.OpsTest):
             self.assert_refused(answer, 400, "bad_request")
         server.stream("box-1").close()
 
+    def test_token_of_another(self):
+        """Nothing is made of a box whose token is taken."""
+        server = self.ops()
+        for token in (server.provision("box-1"), OPERATOR_TOKEN):
+            answer = server.call("PUT", "/v1/operator/boxes/box-2", {"token": token}, OPERATOR_TOKEN)
+            self.assert_refused(answer, 409, "conflict")
+        self.assertEqual([b["box"] for b in server.operator("GET", "boxes")["boxes"]], ["box-1"])
+
     def test_token_replaced(self):
         server = self.ops()
         played = self.box(server)
@@ -208,7 +234,7 @@ class Access(ops.OpsTest):
         status = server.status("a")
         self.assertEqual(status, {"box": "a", "ledger": "", "accepted_through": 0, "connected": False, "heard": None,
                                   "outlets": []})
-        self.assertEqual(server.operator("GET", "boxes/a/records"), {"ledger": "", "records": []})
+        self.assertEqual(server.operator("GET", "boxes/a/records"), {"ledger": "", "records": [], "refused": []})
         self.assertEqual(server.operator("GET", "server")["boxes"], 3)
 
 
@@ -339,6 +365,26 @@ class Money(ops.OpsTest):
         order = server.order_state("o-1")
         self.assertEqual((order["captured_micros"], order["receipt"]["rates_mwh"]), (180000, [200000]))
 
+    def test_what_an_operator_should_see(self):
+        """The end of each order; what is wrong with it as a warning."""
+        server = self.ops()
+        server.account("ann", 5000000)
+        played = self.box(server)
+        for number, used, amount in (("o-1", 800000, 800000), ("o-2", 800000, 799999), ("o-3", 1200000, 1200000)):
+            with played.stream() as stream:
+                server.order(number)
+                played.records.authorized(stream.command()[1])
+            start = played.records.register[1]
+            played.records.started(1)
+            played.records.ended(1, start + used, amount_micros=amount)
+            played.records.available(1, number)
+            played.report()
+        lines = server.lines("order_closed")
+        self.assertEqual([("price_differs=yes" in line, "written_off_micros=200000" in line) for line in lines],
+                         [(False, False), (True, False), (False, True)])
+        self.assertEqual([server.order_state(n)["billed_micros"] for n in ("o-1", "o-2", "o-3")],
+                         [800000, 799999, 1200000])
+
     def test_remote_mode(self):
         """Progress is priced; the commands that it makes go out over the stream at once."""
         server = self.ops()
@@ -467,6 +513,88 @@ class Streams(ops.OpsTest):
         self.assertEqual(seen(None, 3), [4, 5, 6])
         self.assertEqual(seen(5, 1), [6])
 
+    def test_results_that_do_not_count(self):
+        """A badly signed copy that somebody sent the box settles nothing: the command is sent again until it is done."""
+        server = self.ops()
+        server.account("ann", 5000000)
+        played = self.box(server)
+
+        def rejected(outcome, command):
+            played.records.add("command", 1, id=command["id"], command_seq=0, type=command["type"],
+                               actor=command["actor"], outcome=outcome)
+            played.report()
+            with played.stream(last=command["seq"] - 1) as again:
+                self.assertEqual(again.command()[1], command)
+        server.order("o-1")
+        with played.stream() as stream:
+            authorize = stream.command()[1]
+        rejected("unverified", authorize)
+        rejected("foreign", authorize)
+        self.assertEqual(server.order_state("o-1")["state"], "sent")
+        played.records.authorized(authorize)
+        played.records.started(1)
+        played.report()
+        server.operator("POST", "orders/o-1/credit", {"micros": 2000000, "key": "k"})
+        with played.stream(last=1) as stream:
+            credit = stream.command()[1]
+        rejected("out_of_order", credit)
+        self.assertEqual(server.order_state("o-1")["held_micros"], 3000000)
+
+        def credit_state(key="k", micros=2000000):
+            return server.operator("POST", "orders/o-1/credit", {"micros": micros, "key": key})["credit_state"]
+        self.assertEqual(credit_state(), "queued")
+        played.records.credited(credit)
+        played.report()
+        self.assertEqual((credit_state(), credit_state("late", 5)), ("done", "queued"))
+        server.send(type="power_off", outlet=1, order="o-1", actor="server")
+        with played.stream(last=3) as stream:
+            power_off = stream.command()[1]
+        rejected("unverified", power_off)
+        played.records.ended(1, 2500000)
+        played.records.command(power_off)
+        played.records.available(1, "o-1")
+        played.report()
+        order = server.order_state("o-1")
+        self.assertEqual((order["billed_micros"], order["written_off_micros"]), (2500000, 0))
+        self.assertEqual(server.balance("ann"), 2500000)
+        self.assertEqual((credit_state(), credit_state("late", 5)), ("done", "given_back"))
+        self.assertEqual(server.check(), [])
+
+    def test_restored_copy(self):
+        """The box's records come again, and what is ordered now reaches it under numbers that it has not had."""
+        server = self.ops()
+        server.account("ann", 5000000)
+        played = self.box(server)
+
+        def unlock(stream):
+            server.send(type="unlock", outlet=2)
+            played.records.command(stream.command()[1])
+            played.report()
+        with played.stream() as stream:
+            unlock(stream)
+        self.assertEqual(server.stop(), 0)
+        shutil.copy(server.path("ops.db"), server.path("copy"))
+        server.start()
+        with played.stream(last=1) as stream:
+            for _ in range(5):
+                unlock(stream)
+        self.assertEqual(server.stop(), 0)
+        shutil.copy(server.path("copy"), server.path("ops.db"))
+        server.start()
+        server.order("o-1")
+        self.assertLess(server.status("box-1")["accepted_through"], played.accepted)
+        with played.stream(last=6) as stream:
+            played.accepted = server.status("box-1")["accepted_through"]
+            played.report()
+            seq, authorize = stream.command()
+            self.assertGreater(seq, 6)
+            self.assertEqual((authorize["seq"], authorize["grant"]["order"]), (seq, "o-1"))
+            played.records.authorized(authorize)
+            played.report()
+            self.assertEqual(server.order_state("o-1")["state"], "open")
+            server.send(type="unlock", outlet=2)
+            self.assertGreater(stream.command()[0], seq)
+
     def test_stops_act_late(self):
         """Sent again whatever the box has seen, until it has decided them."""
         server = self.ops()
@@ -518,7 +646,7 @@ class Streams(ops.OpsTest):
         for value in ("0", "3601", "-1", "1.5", "", "x", "1e3", "%31", "99999999999999999999999"):
             answer = server.call("GET", f"/v1/boxes/box-1/commands?heartbeat_s={value}", token=played.token)
             self.assert_refused(answer, 400, "bad_request")
-        for value in ("-1", "x", "1.0", "99999999999999999"):
+        for value in ("-1", "x", "1.0", "99999999999999999", str(2 ** 53 - 1)):
             answer = server.call("GET", "/v1/boxes/box-1/commands", token=played.token,
                                  headers={"Last-Event-ID": value})
             self.assert_refused(answer, 400, "bad_request")
@@ -627,13 +755,40 @@ class Batches(ops.OpsTest):
         good = played.batch()
         for wrong in (b"", b"{}", b"[]", b"\xff\xfe", {**good, "ledger": "x"}, {**good, "records": [1]},
                       {**good, "records": "x"}, {**good, "records": ["x" * 9000]}, {**good, "records": [""] * 501},
-                      {**good, "progress": [{}]}, {**good, "progress": [progress(1), progress(1)]},
-                      {**good, "progress": [progress(17)]}, b"{" * 100000, b"[" * 100000,
+                      {**good, "progress": {}}, {**good, "progress": [{}] * 17}, b"{" * 100000, b"[" * 100000,
                       b'{"a":"' + b"x" * 1000000):
             body = wrong if isinstance(wrong, bytes) else json.dumps(wrong).encode()
             answer = server.call("POST", "/v1/boxes/box-1/records", body, played.token)
             self.assert_refused(answer, 400, "bad_request")
         self.assertEqual(played.post(good).json()["accepted_through"], 3)
+
+    def test_parked_records_are_shown(self):
+        """With the reason, also of a ledger that is not the newest any more."""
+        server = self.ops()
+        played = self.box(server)
+        old = played.records.ledger
+        played.records.append("damaged")
+        played.report(refused=[4])
+        shown = server.operator("GET", "boxes/box-1/records?from=3")
+        self.assertEqual([(r["seq"], r["code"]) for r in shown["refused"]], [(4, "unreadable")])
+        self.assertTrue(shown["refused"][0]["why"])
+        self.assertEqual(shown["records"][1], "damaged")
+        Box(server, records=Records()).report()
+        self.assertEqual(server.operator("GET", "boxes/box-1/records")["refused"], [])
+        self.assertEqual(server.operator("GET", f"boxes/box-1/records?from=3&ledger={old}"), shown)
+        server.operator("GET", f"boxes/box-1/records?ledger={'0' * 32}", status=404)
+
+    def test_wrong_progress_is_skipped(self):
+        """Telemetry that cannot be read, or used, holds up neither the records nor the other reports."""
+        server = self.ops()
+        played = self.box(server)
+        played.records.boot()
+        played.report(progress(2), progress(1, state="charging"), progress(1, energy_mwh=2 * 10 ** 15))
+        self.assertEqual([o["outlet"] for o in server.status("box-1")["outlets"]], [2])
+        self.assertEqual(len(server.lines("progress_skipped")), 1)
+        played.records.boot()
+        played.report(progress(1, state="supplying", order="o", energy_mwh=2 * 10 ** 15), progress(2), progress(2))
+        self.assertEqual(len(server.lines("progress_skipped")), 2)
 
     def test_encodings(self):
         server = self.ops()
@@ -769,6 +924,24 @@ class Strangers(ops.OpsTest):
             wait_for("it says so", lambda: server.lines("too_slow"))
             server.send(type="unlock", outlet=1)
             stream.command()
+
+    def test_silent(self):
+        """Who says nothing does not have the time of a long request."""
+        server = self.ops("--request-seconds", "3600", "--log-level", "debug")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=box.PATIENCE_S) as peer:
+            self.assertEqual(peer.recv(1), b"")
+        self.assertEqual(len(server.lines("too_slow")), 1)
+
+    def test_one_address(self):
+        """It has no more connections than it may have; when one goes, there is room again."""
+        server = self.ops("--max-per-address", "3")
+        with contextlib.ExitStack() as peers:
+            for _ in range(3):
+                peer = peers.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=box.PATIENCE_S))
+                peer.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertTrue(peer.recv(1))
+            self.assertEqual(raw(server, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"), b"")
+        wait_for("room again", lambda: raw(server, b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n") != b"")
 
     def test_full(self):
         """More connections than allowed wait for their turn, and get it."""

@@ -301,12 +301,12 @@ static void board_reads(struct world *w)
 	world_plan(w, HAPPENS_BUS, time_ms)->generation = w->generation;
 	if (!answered)
 		return;
-	/* The meter's clock is the board's first idea of the time. */
-	if (reading.clock_ms != 0 && w->quality == TIME_UNKNOWN)
-		w->quality = TIME_RELATIVE;
 	reading.mono_ms = w->now_ms - w->mono_base_ms;
 	reading.asked_ms = reading.mono_ms;
 	box_on_reading(w->box, outlet, &reading, world_moment(w));
+	/* The meter's clock is the board's first idea of the time; as in the daemon it comes after the first reading. */
+	if (reading.clock_ms != 0 && w->alive && w->quality == TIME_UNKNOWN)
+		w->quality = TIME_RELATIVE;
 	board_after(w);
 }
 

@@ -41,6 +41,8 @@ int checker_init(struct checker *c, const struct box_config *config, int64_t wal
 		for (unsigned bit = 0; bit < CAUSE_COUNT; bit++)
 			c->outlets[i].cause_ms[bit] = -1;
 		c->outlets[i].bound_mwh = box_overdraft_bound_mwh(config, i);
+		c->outlets[i].silent_mwh =
+			config->outlets[i].rated_mw * (config->meter_silent_ms + 1000) / FEE_MS_PER_HOUR;
 	}
 	return 0;
 }
@@ -257,7 +259,9 @@ static void check_end_energy(struct checker *c, struct checked_outlet *o, const 
 				(long long)truth);
 }
 
-/* Each rate is billed what was used while it applied: but for what lies in a reading's age and a step around each change. */
+/* Each rate is billed what was used while it applied: but for what lies in a reading's age and a step around each change, or
+ * in a silence of the meter. What was used at an unknown time may be missing everywhere but at the cheapest rate; what a
+ * breaker that does not open lets through is nobody's, and missing, too. */
 static void check_rates(struct checker *c, const struct checked_outlet *o, const struct record *r)
 {
 	const struct checked_session *s = &o->session;
@@ -265,12 +269,16 @@ static void check_rates(struct checker *c, const struct checked_outlet *o, const
 	struct fee_energy said = fee_by_time(&s->grant.tariff) ? s->used : (struct fee_energy){{0}};
 	if (memcmp(&receipt->by_rate, &said, sizeof said) != 0)
 		checker_violate(c, 4, "session %s: the receipt's rates are not those of its records", r->order);
-	if (!fee_by_time(&s->grant.tariff) || s->unknown_time || (s->causes & CAUSE_METER))
+	if (!fee_by_time(&s->grant.tariff) || s->truth_lost)
 		return;
 	for (uint32_t i = 0; i < fee_rates(&s->grant.tariff); i++) {
 		int64_t off = s->used.mwh[i] - s->true_uj[i] / 3600000;
-		int64_t allowed = (s->boundaries + 2) * o->bound_mwh;
-		if (off > allowed || off < -allowed)
+		int64_t each = o->bound_mwh + ((s->causes & CAUSE_METER) ? o->silent_mwh : 0);
+		int64_t allowed = (s->boundaries + 2) * each;
+		bool cheapest = i == fee_cheapest_rate(&s->grant.tariff);
+		bool may_lack = (s->unknown_time && !cheapest) || (s->causes & CAUSE_BREAKER);
+		bool may_exceed = s->unknown_time && cheapest;
+		if ((off > allowed && !may_exceed) || (off < -allowed && !may_lack))
 			checker_violate(c,
 					4,
 					"session %s: rate %u is billed %lld mWh, %lld were used",
@@ -298,7 +306,8 @@ static void check_cut_off(struct checker *c, struct checked_outlet *o, const str
 	int64_t allowed = cost_with_more(&s->grant, &s->used, o->bound_mwh + 1) - cost;
 	/* Sessions that shared the pool and have ended kept their bounds back, and so did this one, beside its step. */
 	if (pool->bound_micros > 0)
-		allowed = pool->bound_micros + 2 * bound_micros(&s->grant, o->bound_mwh);
+		allowed = pool->bound_micros + 2 * bound_micros(&s->grant, o->bound_mwh) +
+			  (cost == 0 ? s->grant.tariff.start_fee_micros : 0);
 	if (left_micros > allowed)
 		checker_violate(c,
 				8,
@@ -446,6 +455,23 @@ static void check_meter(struct checked_outlet *o, const struct record *r)
 	o->service_mwh = 0;
 }
 
+/* The rate of an unknown time needs a time that is unknown: no clock, or a change since the rate began to apply. */
+static void check_boundary(struct checker *c, struct checked_session *s, const struct record *r)
+{
+	int64_t from_ms = s->rate_from_ms;
+	s->rate = r->u.boundary.rate;
+	s->boundaries++;
+	s->rate_from_ms = r->u.boundary.unknown_time ? 0 : r->u.boundary.wall_ms;
+	if (!r->u.boundary.unknown_time)
+		return;
+	s->unknown_time = true;
+	bool told = r->at.quality > TIME_UNKNOWN && from_ms != 0;
+	if (!(s->causes & CAUSE_POWER))
+		checker_violate(c, 4, "session %s: an unknown time, but the board never died", r->order);
+	if (told && fee_next_change_ms(&s->grant.tariff, from_ms) > r->at.wall_ms)
+		checker_violate(c, 4, "session %s: an unknown time, but the rate did not change", r->order);
+}
+
 static void check_outlet_record(struct checker *c, const struct record *r, const struct plant *plant,
 				int64_t written_ms)
 {
@@ -467,14 +493,13 @@ static void check_outlet_record(struct checker *c, const struct record *r, const
 		s->closable = true;
 		s->start_mwh = r->register_mwh;
 		s->rate = r->u.started.rate;
+		s->rate_from_ms = r->at.wall_ms;
 		s->true_last_uj = plant_true_uj(plant, (unsigned)r->outlet);
 		break;
 	case RECORD_BOUNDARY:
 		if (!fits || !s->started)
 			checker_violate(c, 4, "session %s has a boundary, but it does not run", r->order);
-		s->rate = r->u.boundary.rate;
-		s->boundaries++;
-		s->unknown_time |= r->u.boundary.unknown_time;
+		check_boundary(c, s, r);
 		break;
 	case RECORD_RESUMED:
 		if (!fits || !s->paused)
@@ -482,6 +507,7 @@ static void check_outlet_record(struct checker *c, const struct record *r, const
 		s->paused = false;
 		s->closable = true;
 		s->rate = r->u.started.rate;
+		s->rate_from_ms = r->at.wall_ms;
 		s->boundaries++;
 		break;
 	case RECORD_PAUSED:
@@ -651,6 +677,7 @@ static void count_truth(struct checker *c, struct checked_session *s, int64_t tr
 {
 	if (!s->open || !s->started || !fee_by_time(&s->grant.tariff))
 		return;
+	s->truth_lost |= true_uj < s->true_last_uj;
 	s->true_uj[fee_rate_at(&s->grant.tariff, c->wall_offset_ms + since_ms)] += true_uj - s->true_last_uj;
 	s->true_last_uj = true_uj;
 }

@@ -37,7 +37,9 @@ struct checked_session {
 	int64_t true_uj[FEE_RATES_MAX];
 	int64_t true_last_uj;
 	unsigned boundaries;
+	int64_t rate_from_ms; /* wall time since which the records say that it applies; 0: they do not know */
 	bool unknown_time; /* a part was given the cheapest rate because nobody knew when it was used */
+	bool truth_lost; /* another meter: what the plant counted is not this session's */
 };
 
 struct checked_outlet {
@@ -53,6 +55,7 @@ struct checked_outlet {
 	int64_t service_mwh;
 	int64_t door_open_since_ms; /* world time; -1 when shut */
 	int64_t bound_mwh;
+	int64_t silent_mwh; /* the most that may be used while its meter is silent */
 	uint64_t pulses; /* of the lock */
 	uint64_t pulses_allowed; /* by durable records */
 };

@@ -28,6 +28,9 @@ MUTANTS = [
      "--seeds 1..20 --faults breaker"),
     (4, "src/box/supply.c", "\t\tsplit_at_change(box, o, reading);", "\t\t(void)split_at_change;",
      "--seeds 1..20 --faults none"),
+    # What was used before a boot is unknown although the rate has not changed.
+    (4, "src/box/supply.c", "if (!known && register_mwh > ", "if (known && register_mwh > ",
+     "--seeds 1..4 --faults power,crash"),
     (5, "src/ledger/ledger.c", "memcpy(link.prev, l->next_tip, sizeof link.prev);",
      "memcpy(link.prev, l->tip, sizeof link.prev);", "--seeds 1..5 --faults none"),
     (5, "tools/ops/core/books.c", "order->captured_micros = order->billed_micros < balance ? order->billed_micros : balance;", 

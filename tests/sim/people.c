@@ -52,6 +52,8 @@ static void choose_rates(struct world *w, struct fee_tariff *t)
 	for (int64_t from = 0; from < FEE_DAY_MIN && t->period_count < FEE_PERIODS_MAX; from += each_min)
 		t->periods[t->period_count++] = (struct fee_period){.from_min = (uint32_t)from,
 								    .rate = (uint32_t)chance_between(&w->chance, 0, 2)};
+	for (uint32_t i = 0; i < t->rate_count; i++)
+		t->periods[i].rate = i; /* each has a period */
 }
 
 static void choose_tariff(struct world *w, struct fee_tariff *t)

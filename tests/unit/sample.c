@@ -96,23 +96,30 @@ void sample_moment(struct sample *s, struct moment *moment)
 	moment->quality = (enum time_quality)sample_index(s, time_quality_words.count);
 }
 
-/* Makes it a tariff by time of use. */
+/* Makes it a tariff by time of use: each rate has its own name and a period. */
 static void sample_rates(struct sample *s, struct fee_tariff *tariff)
 {
 	int64_t last_min = 0;
+	uint32_t turn = (uint32_t)sample_index(s, FEE_RATES_MAX);
 
 	tariff->energy_price_micros = 0;
 	tariff->utc_offset_min = sample_edgy(s, -FEE_DAY_MIN, FEE_DAY_MIN);
-	tariff->rate_count = (uint32_t)sample_between(s, 1, FEE_RATES_MAX);
-	for (uint32_t i = 0; i < tariff->rate_count; i++) {
-		sample_word(s, tariff->rates[i].name, sizeof(tariff->rates[i].name));
-		tariff->rates[i].price_micros = sample_happens(s, 80) ? sample_between(s, 0, 2000000) : money(s);
-	}
 	while (tariff->period_count < FEE_PERIODS_MAX && last_min <= FEE_DAY_MIN - FEE_PERIOD_LEAST_MIN) {
 		struct fee_period *p = &tariff->periods[tariff->period_count++];
 		p->from_min = (uint32_t)last_min;
-		p->rate = (uint32_t)sample_index(s, tariff->rate_count);
 		last_min += sample_edgy(s, FEE_PERIOD_LEAST_MIN, FEE_DAY_MIN);
+	}
+	uint32_t most = tariff->period_count < FEE_RATES_MAX ? tariff->period_count : FEE_RATES_MAX;
+	tariff->rate_count = (uint32_t)sample_between(s, 1, most);
+	for (uint32_t i = 0; i < tariff->rate_count; i++) {
+		sample_word(s, tariff->rates[i].name, sizeof(tariff->rates[i].name));
+		tariff->rates[i].name[0] = (char)('a' + i);
+		tariff->rates[i].price_micros = sample_happens(s, 80) ? sample_between(s, 0, 2000000) : money(s);
+	}
+	for (uint32_t i = 0; i < tariff->period_count; i++) {
+		bool first = i < tariff->rate_count;
+		tariff->periods[i].rate =
+			first ? (i + turn) % tariff->rate_count : (uint32_t)sample_index(s, tariff->rate_count);
 	}
 }
 
@@ -380,6 +387,10 @@ static void sample_session_image(struct sample *s, struct session_image *session
 	sample_grant(s, (enum session_kind)sample_index(s, SESSION_KIND_COUNT), &session->grant);
 	session->started_once = session->phase != PHASE_AUTHORIZED;
 	session->start_mwh = session->started_once ? energy(s) : 0;
+	if (session->started_once && session_is_open(session)) {
+		session->rate = (uint32_t)sample_index(s, fee_rates(&session->grant.tariff));
+		session->rate_from_ms = sample_edgy(s, 0, SAMPLE_WALL_MAX_MS);
+	}
 	session->energised_ms = duration(s);
 	session->reason = any_reason(s);
 }
@@ -555,7 +566,8 @@ bool sample_same_progress(const struct progress *a, const struct progress *b)
 static bool same_session(const struct session_image *a, const struct session_image *b)
 {
 	return SAME(phase) && sample_same_grant(&a->grant, &b->grant) && SAME(start_mwh) && SAME(started_once) &&
-	       SAME(rate) && same_energy(&a->used, &b->used) && SAME(energised_ms) && SAME(reason);
+	       SAME(rate) && SAME(rate_from_ms) && same_energy(&a->used, &b->used) && SAME(energised_ms) &&
+	       SAME(reason);
 }
 
 bool sample_same_outlet_image(const struct outlet_image *a, const struct outlet_image *b)

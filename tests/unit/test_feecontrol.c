@@ -885,11 +885,13 @@ START_TEST(rates_that_never_change)
 {
 	struct fee_tariff t = day_tariff();
 
+	ck_assert_uint_eq(fee_cheapest_rate(&t), 0);
+	ck_assert_uint_eq(fee_dearest_rate(&t), 2);
 	for (uint32_t i = 0; i < t.period_count; i++)
 		t.periods[i].rate = 1;
 	ck_assert_int_eq(fee_next_change_ms(&t, MIDNIGHT_UTC_MS), FEE_NEVER_MS);
-	ck_assert_uint_eq(fee_cheapest_rate(&t), 0);
-	ck_assert_uint_eq(fee_dearest_rate(&t), 2);
+	ck_assert_uint_eq(fee_cheapest_rate(&t), 1); /* what never applies is nobody's cheapest */
+	ck_assert_uint_eq(fee_dearest_rate(&t), 1);
 	t = plain_tariff();
 	ck_assert(!fee_by_time(&t));
 	ck_assert_uint_eq(fee_rate_at(&t, MIDNIGHT_UTC_MS), 0);
@@ -989,6 +991,23 @@ START_TEST(headroom_covers_a_change)
 }
 END_TEST
 
+/* Energy of a rate that the tariff does not have is nobody's gift. */
+START_TEST(energy_of_no_rate_has_no_price)
+{
+	struct fee_tariff t = day_tariff();
+	struct fee_energy energy = {{1000000, 0, 0, 1}};
+	struct fee_bill bill = {.total_micros = -7};
+
+	ck_assert(!fee_price(&t, &energy, &bill));
+	ck_assert_int_eq(bill.total_micros, -7);
+	energy.mwh[3] = 0;
+	ck_assert(fee_price(&t, &energy, &bill));
+	t = plain_tariff();
+	energy.mwh[FEE_RATES_MAX - 1] = 1;
+	ck_assert(!fee_price(&t, &energy, &bill));
+}
+END_TEST
+
 static void no_rates(struct fee_tariff *t)
 {
 	t->rate_count = 0;
@@ -1008,6 +1027,14 @@ static void nameless(struct fee_tariff *t)
 static void endless_name(struct fee_tariff *t)
 {
 	memset(t->rates[2].name, 'x', sizeof t->rates[2].name);
+}
+static void same_name(struct fee_tariff *t)
+{
+	memcpy(t->rates[2].name, t->rates[0].name, sizeof t->rates[2].name);
+}
+static void unused_rate(struct fee_tariff *t)
+{
+	t->periods[2].rate = 1;
 }
 static void negative(struct fee_tariff *t)
 {
@@ -1067,6 +1094,8 @@ static const struct {
 	{too_many_rates, "rates"},
 	{nameless, "name"},
 	{endless_name, "name"},
+	{same_name, "no other rate's"},
+	{unused_rate, "rate of a period"},
 	{negative, "price_micros"},
 	{dear, "price_micros"},
 	{far_away, "utc_offset"},
@@ -1121,6 +1150,7 @@ static Suite *feecontrol_suite(void)
 	tcase_add_test(times_case, affordable_by_rate);
 	tcase_add_test(times_case, affordable_by_rate_random);
 	tcase_add_test(times_case, headroom_covers_a_change);
+	tcase_add_test(times_case, energy_of_no_rate_has_no_price);
 	tcase_add_loop_test(times_case, tariff_bad_rates, 0, (int)COUNT(bad_rates));
 	tcase_set_timeout(times_case, 60);
 	suite_add_tcase(suite, times_case);

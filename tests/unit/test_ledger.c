@@ -490,6 +490,30 @@ START_TEST(a_whole_queue_commits)
 }
 END_TEST
 
+/* A server may charge less than the tariff says; the box's own ledger may not hold such an end. */
+START_TEST(an_end_with_a_wrong_amount_is_refused)
+{
+	struct bench *b = bench_new(9);
+	struct history *h = history_new(9, 400);
+	size_t end = 0;
+
+	while (end < 400 && (h->records[end].kind != RECORD_ENDED || h->records[end].u.ended.amount_micros == 0))
+		end++;
+	ck_assert_uint_lt(end, 400);
+	struct record wrong = h->records[end];
+	wrong.u.ended.amount_micros--;
+	must_open(b);
+	for (size_t from = 0; from < end; from++)
+		push_and_commit(b, h, from, 1);
+	ck_assert(ledger_queue_push(&b->queue, &wrong, 1));
+	ck_assert_int_eq(try_commit(b), -EPROTO);
+	assert_says(b);
+	ck_assert_uint_eq(ledger_durable_seq(b->ledger), end);
+	free(h);
+	bench_free(b);
+}
+END_TEST
+
 START_TEST(a_record_that_does_not_follow_takes_its_transaction_with_it)
 {
 	struct bench *b = bench_new(9);
@@ -1478,6 +1502,7 @@ static void add_ordinary(Suite *suite)
 	tcase_add_test(tcase, the_queue_is_bounded_and_takes_whole_groups);
 	tcase_add_test(tcase, the_queue_goes_round);
 	tcase_add_test(tcase, a_whole_queue_commits);
+	tcase_add_test(tcase, an_end_with_a_wrong_amount_is_refused);
 	tcase_add_test(tcase, a_record_that_does_not_follow_takes_its_transaction_with_it);
 	tcase_add_test(tcase, what_was_accepted_is_durable_with_the_next_commit);
 	tcase_add_test(tcase, a_failed_commit_does_not_forget_what_was_accepted);

@@ -751,16 +751,26 @@ START_TEST(a_new_meter_begins_a_new_epoch)
 }
 END_TEST
 
-static void refuse_receipt(const struct box_image *from, const struct record *good, int64_t energy, int64_t start,
-			   int64_t amount)
+static void refuse_receipt(const struct box_image *from, const struct record *good, int64_t energy, int64_t start)
 {
 	struct box_image image = *from;
 	struct record r = *good;
 
 	r.u.ended.energy_mwh += energy;
 	r.u.ended.start_mwh += start;
-	r.u.ended.amount_micros += amount;
 	must_not_apply(&image, &r);
+}
+
+/* Whoever takes in what another charged takes the amount as it is, and can tell that it is wrong. */
+static void doubt_amount(const struct box_image *from, const struct record *good, int64_t amount)
+{
+	struct box_image image = *from;
+	struct record r = *good;
+
+	r.u.ended.amount_micros += amount;
+	ck_assert_ptr_nonnull(image_amount_fault(&image, &r));
+	must_apply(&image, &r);
+	ck_assert_int_eq(image.outlets[0].session.phase, PHASE_ENDED);
 }
 
 START_TEST(a_receipt_must_be_right)
@@ -775,14 +785,16 @@ START_TEST(a_receipt_must_be_right)
 	while (end_reason_is_ours(r.u.ended.reason));
 	ck_assert_int_eq(r.u.ended.energy_mwh, 1501001);
 	ck_assert_int_eq(r.u.ended.amount_micros, 1510000 + 100000); /* up to the cent, and the start fee */
-	refuse_receipt(&image, &r, 1, 0, 0);
-	refuse_receipt(&image, &r, -1, 0, 0);
-	refuse_receipt(&image, &r, 0, 1, 0);
-	refuse_receipt(&image, &r, 0, -1, 0);
-	refuse_receipt(&image, &r, 0, 0, 1);
-	refuse_receipt(&image, &r, 0, 0, -1);
-	refuse_receipt(&image, &r, 0, 0, -r.u.ended.amount_micros);
+	refuse_receipt(&image, &r, 1, 0);
+	refuse_receipt(&image, &r, -1, 0);
+	refuse_receipt(&image, &r, 0, 1);
+	refuse_receipt(&image, &r, 0, -1);
+	doubt_amount(&image, &r, 1);
+	doubt_amount(&image, &r, -1);
+	doubt_amount(&image, &r, -r.u.ended.amount_micros);
+	ck_assert_ptr_null(image_amount_fault(&image, &r));
 	must_apply(&image, &r);
+	ck_assert_ptr_null(image_amount_fault(&image, &r)); /* of no open session: image_apply() refuses it */
 }
 END_TEST
 
@@ -929,8 +941,13 @@ START_TEST(energy_goes_to_the_rate_of_its_time)
 	r.u.ended.by_rate = (struct fee_energy){{5001, 4999}};
 	must_not_apply(&image, &r);
 	r.u.ended.by_rate = used;
+	ck_assert_int_eq(image.outlets[0].session.rate_from_ms, NOON_MS);
 	must_apply(&image, &r);
 	ck_assert_int_eq(image.outlets[0].billed_mwh, 10000);
+	const struct session_image *session = &image.outlets[0].session;
+	ck_assert_int_eq(fee_energy_total(&session->used), 0); /* as an older snapshot has it */
+	ck_assert_uint_eq(session->rate, 0);
+	ck_assert_int_eq(session->rate_from_ms, 0);
 }
 END_TEST
 

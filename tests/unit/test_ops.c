@@ -172,6 +172,16 @@ static void post(void)
 	ck_assert_uint_eq(answer.accepted_through, box.count);
 }
 
+/* Damages the last text in place: the box goes on as if nothing had happened to its image, linked to what is sent. */
+static void damage(size_t i, const char *from, const char *to)
+{
+	char *at = strstr(box.texts[i], from);
+	ck_assert_ptr_nonnull(at);
+	ck_assert_uint_eq(strlen(from), strlen(to));
+	memcpy(at, to, strlen(to));
+	hash(box.texts[i], box.tip);
+}
+
 /* --- the server's side --- */
 
 #define OK(call) ck_assert_msg((call) == 0, "%s", error.text)
@@ -344,24 +354,26 @@ START_TEST(tokens)
 	static const char second[] = "another-token-of-the-box";
 	char long_one[140] = "";
 	char name[BOX_ID_SIZE] = "";
+	char ledger[LEDGER_ID_SIZE];
+	uint64_t accepted;
 	memset(long_one, 'x', sizeof long_one - 1);
 	ck_assert_int_eq(ops_token_box(ops, "", name, &error), 0); /* no box has one yet */
-	FAILS(ops_set_token(ops, BOX, "too-short-token", &error), -EINVAL);
-	FAILS(ops_set_token(ops, BOX, long_one, &error), -EINVAL);
-	FAILS(ops_set_token(ops, BOX, "with a \n line end in it", &error), -EINVAL);
-	FAILS(ops_set_token(ops, "box-9", first, &error), -ENOENT);
-	OK(ops_set_token(ops, BOX, first, &error));
-	OK(ops_set_token(ops, BOX, first, &error));
+	FAILS(ops_provision(ops, BOX, "too-short-token", &error), -EINVAL);
+	FAILS(ops_provision(ops, BOX, long_one, &error), -EINVAL);
+	FAILS(ops_provision(ops, BOX, "with a \n line end in it", &error), -EINVAL);
+	FAILS(ops_provision(ops, "a:b", first, &error), -EINVAL);
+	OK(ops_provision(ops, BOX, first, &error));
+	OK(ops_provision(ops, BOX, first, &error));
 	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 1);
 	ck_assert_str_eq(name, BOX);
 	ck_assert_int_eq(ops_token_box(ops, second, name, &error), 0);
-	OK(ops_set_token(ops, BOX, second, &error));
+	OK(ops_provision(ops, BOX, second, &error));
 	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 0);
 	ck_assert_int_eq(ops_token_box(ops, long_one, name, &error), 0);
 	ck_assert_int_eq(ops_token_box(ops, second, name, &error), 1);
-	OK(ops_add_box(ops, "box-2", &error));
-	FAILS(ops_set_token(ops, "box-2", second, &error), -EEXIST);
-	OK(ops_set_token(ops, "box-2", first, &error));
+	FAILS(ops_provision(ops, "box-2", second, &error), -EEXIST);
+	FAILS(ops_ledger(ops, "box-2", ledger, &accepted, &error), -ENOENT); /* nothing was made */
+	OK(ops_provision(ops, "box-2", first, &error));
 	ck_assert_int_eq(ops_token_box(ops, first, name, &error), 1);
 	ck_assert_str_eq(name, "box-2");
 }
@@ -636,17 +648,142 @@ START_TEST(late_refusal_of_a_top_up_gives_nothing_twice)
 	struct ops_order o = draft("o-1", "ann", 0, 1000000);
 	open_order(&o);
 	OK(ops_add_credit(ops, "o-1", 500000, "top-1", NOW, &error));
+	list_commands(0);
+	struct command top = commands[0];
 	ended(0, "o-1", END_CUSTOMER, 0);
 	available(0, "o-1");
 	post();
 	ck_assert_int_eq(book("customer:ann"), 10000000);
 	o = draft("o-2", "ann", 1, 1000000);
 	create(&o);
+	result_of(top.id, top.seq, COMMAND_REFUSED);
 	list_commands(0);
-	ck_assert_uint_eq(command_count, 2);
-	result_of(commands[0].id, commands[0].seq, COMMAND_REFUSED);
+	ck_assert_uint_eq(command_count, 1); /* the end of its order has settled it */
 	post();
 	ck_assert_int_eq(book("held:" BOX ":ann"), 1000000);
+	ck_assert_int_eq(order_of("o-2").state, OPS_ORDER_SENT);
+}
+END_TEST
+
+static void credited(const struct command *c)
+{
+	struct record r = next_record(RECORD_CREDIT, c->outlet, c->u.credit.order);
+	r.u.credit.credit_micros = c->u.credit.credit_micros;
+	r.u.credit.lease_ms = c->u.credit.lease_ms;
+	write_record(r);
+}
+
+/* Anybody may have sent the box a badly signed copy, or a real one twice: the command is owed all the same. */
+START_TEST(a_result_that_does_not_count_changes_nothing)
+{
+	static const enum command_outcome outcomes[] = {COMMAND_UNVERIFIED, COMMAND_FOREIGN, COMMAND_OUT_OF_ORDER};
+	struct ops_order o = draft("o-1", "ann", 0, 1000000);
+	struct command c = {.type = COMMAND_POWER_OFF, .actor = ACTOR_SERVER};
+	create(&o);
+	for (size_t i = 0; i < 3; i++) {
+		answer_all(outcomes[i]);
+		list_commands(0);
+		result_of(commands[0].id, 0, outcomes[i]);
+		post();
+		list_commands(0);
+		ck_assert_uint_eq(command_count, 1);
+		ck_assert_int_eq(order_of("o-1").state, OPS_ORDER_SENT);
+		ck_assert_int_eq(book("held:" BOX ":ann"), 1000000);
+	}
+	authorized(0, &o.grant);
+	answer_all(COMMAND_DONE);
+	post();
+	OK(ops_add_credit(ops, "o-1", 500000, "top-1", NOW, &error));
+	word_copy(c.box, sizeof c.box, BOX);
+	word_copy(c.u.session.order, ORDER_SIZE, "o-1");
+	OK(ops_send(ops, &c, NOW, &error));
+	for (size_t i = 0; i < 3; i++) {
+		list_commands(0);
+		result_of(commands[0].id, 0, outcomes[i]);
+		result_of(commands[1].id, 0, outcomes[i]);
+		post();
+		list_commands(0);
+		ck_assert_uint_eq(command_count, 2);
+		ck_assert_int_eq(order_of("o-1").held_micros, 1500000);
+		ck_assert_int_eq(book("customer:ann"), 8500000);
+	}
+	credited(&commands[0]);
+	result_of(commands[0].id, commands[0].seq, COMMAND_DONE);
+	result_of(commands[1].id, 0, COMMAND_DONE);
+	post();
+	list_commands(0);
+	ck_assert_uint_eq(command_count, 0);
+	ck_assert_int_eq(book("held:" BOX ":ann"), 1500000);
+}
+END_TEST
+
+/* Its result was parked: what came of it is told by the credit record itself. */
+START_TEST(a_credit_record_settles_its_command)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 1000000);
+	struct command later = {.type = COMMAND_UNLOCK, .actor = ACTOR_OPERATOR, .outlet = 1};
+	open_order(&o);
+	OK(ops_add_credit(ops, "o-1", 500000, "top-1", NOW, &error));
+	list_commands(0);
+	credited(&commands[0]);
+	result_of(commands[0].id, commands[0].seq, COMMAND_DONE);
+	damage(box.count - 1, "\"command\"", "\"commend\"");
+	post_from(box.sent);
+	ck_assert_uint_eq(answer.refused_count, 1);
+	word_copy(later.box, sizeof later.box, BOX);
+	OK(ops_send(ops, &later, NOW, &error));
+	result_of(later.id, later.seq, COMMAND_DONE);
+	post();
+	list_commands(0);
+	ck_assert_uint_eq(command_count, 0);
+	ck_assert_int_eq(order_of("o-1").held_micros, 1500000);
+	ck_assert_int_eq(book("customer:ann"), 8500000);
+}
+END_TEST
+
+/* A top-up that the end overtook is not left with the account's other sessions. */
+START_TEST(an_end_gives_back_an_undecided_top_up)
+{
+	struct ops_order a = draft("o-1", "ann", 0, 1000000), b = draft("o-2", "ann", 1, 1000000);
+	open_order(&a);
+	open_order(&b);
+	OK(ops_add_credit(ops, "o-1", 500000, "top-1", NOW, &error));
+	ended(0, "o-1", END_CUSTOMER, 0);
+	post();
+	list_commands(0);
+	ck_assert_uint_eq(command_count, 0);
+	ck_assert_int_eq(book("held:" BOX ":ann"), 2000000);
+}
+END_TEST
+
+/* The box has decided numbers that a restored server does not know. */
+START_TEST(numbers_that_were_used_are_not_used_again)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 1000000);
+	create(&o);
+	list_commands(0);
+	char id[COMMAND_ID_SIZE];
+	memcpy(id, commands[0].id, sizeof id);
+	ck_assert_uint_eq(commands[0].seq, 1);
+	OK(ops_decided(ops, BOX, 6, &error));
+	FAILS(ops_decided(ops, BOX, UINT64_C(1) << 53, &error), -EINVAL);
+	FAILS(ops_decided(ops, "box-9", 1, &error), -ENOENT);
+	list_commands(6);
+	ck_assert_uint_eq(command_count, 0); /* the box may have had it: its records are still to come */
+	for (uint64_t seq = 2; seq <= 6; seq++)
+		result_of("of-a-later-server", seq, COMMAND_DONE);
+	post();
+	list_commands(6);
+	ck_assert_uint_eq(command_count, 1);
+	ck_assert_uint_gt(commands[0].seq, 6);
+	ck_assert_str_eq(commands[0].id, id);
+	authorized(0, &o.grant);
+	answer_all(COMMAND_DONE);
+	post();
+	ck_assert_int_eq(order_of("o-1").state, OPS_ORDER_OPEN);
+	OK(ops_add_credit(ops, "o-1", 1, "top", NOW, &error));
+	list_commands(0);
+	ck_assert_uint_gt(commands[0].seq, 7);
 }
 END_TEST
 
@@ -683,6 +820,26 @@ START_TEST(lower_price_is_billed)
 		ck_assert(o.price_differs);
 		ck_assert_int_eq(o.receipt.amount_micros, box_prices[i]);
 		ck_assert_int_eq(o.billed_micros, i == 0 ? 900000 : 1000000);
+	}
+}
+END_TEST
+
+/* By one millionth: the lower is charged. */
+START_TEST(a_wrong_amount_is_taken_in)
+{
+	static const char *const amounts[] = {"\"amount_micros\":999999", "\"amount_micros\":1000001"};
+	for (int i = 0; i < 2; i++) {
+		struct ops_order o = draft(i == 0 ? "o-1" : "o-2", "ann", i, 3000000);
+		o.grant.tariff.energy_price_micros = i == 0 ? 999998 : 1000000;
+		open_order(&o);
+		mark(RECORD_STARTED, i, o.grant.order, 0);
+		ended(i, o.grant.order, END_CUSTOMER, KWH);
+		damage(box.count - 1, i == 0 ? "\"amount_micros\":999998" : "\"amount_micros\":1000000", amounts[i]);
+		post();
+		o = order_of(o.grant.order);
+		ck_assert_int_eq(o.state, OPS_ORDER_DONE);
+		ck_assert(o.price_differs);
+		ck_assert_int_eq(o.billed_micros, i == 0 ? 999998 : 1000000);
 	}
 }
 END_TEST
@@ -785,16 +942,6 @@ START_TEST(gaps_end_a_batch)
 	FAILS(ops_ledger(ops, "box-9", ledger, &accepted, &error), -ENOENT);
 }
 END_TEST
-
-/* Damages the last text in place: the box goes on as if nothing had happened to its image, linked to what is sent. */
-static void damage(size_t i, const char *from, const char *to)
-{
-	char *at = strstr(box.texts[i], from);
-	ck_assert_ptr_nonnull(at);
-	ck_assert_uint_eq(strlen(from), strlen(to));
-	memcpy(at, to, strlen(to));
-	hash(box.texts[i], box.tip);
-}
 
 struct listing {
 	size_t count;
@@ -991,7 +1138,7 @@ START_TEST(what_the_box_runs_is_open)
 	struct ops_order o = draft("o-1", "ann", 0, 1000000);
 	create(&o);
 	list_commands(0);
-	result_of(commands[0].id, 0, COMMAND_UNVERIFIED);
+	result_of(commands[0].id, commands[0].seq, COMMAND_EXPIRED);
 	post();
 	ck_assert_int_eq(order_of("o-1").state, OPS_ORDER_CANCELLED);
 	authorized(0, &o.grant);
@@ -1216,6 +1363,9 @@ START_TEST(remote_progress_is_priced_by_rates)
 	word_copy(lies.order, sizeof lies.order, "o-1");
 	OK(ops_progress(ops, BOX, &lies, NOW, &error)); /* rates that do not add up change nothing */
 	ck_assert_int_eq(order_of("o-1").priced_mwh, 18 * KWH);
+	lies.by_rate = (struct fee_energy){{18 * KWH, 0, 2 * KWH}}; /* nor one that the tariff has not */
+	OK(ops_progress(ops, BOX, &lies, NOW, &error));
+	ck_assert_int_eq(order_of("o-1").priced_mwh, 18 * KWH);
 	lies.by_rate.mwh[0] = -1;
 	FAILS(ops_progress(ops, BOX, &lies, NOW, &error), -EINVAL);
 }
@@ -1277,6 +1427,37 @@ START_TEST(remote_orders_share_the_book)
 	report("o-1", 0, KWH);
 	list_commands(0);
 	ck_assert_uint_eq(command_count, 3);
+}
+END_TEST
+
+/* One without credit of its own grows as its companion did, also when that has ended. */
+START_TEST(a_lease_is_remembered)
+{
+	struct ops_order a = remote("o-1", "ann", 0, 1000000), b = remote("o-2", "ann", 1, 0);
+	open_order(&a);
+	open_order(&b);
+	ended(0, "o-1", END_NOT_STARTED, 0);
+	post();
+	report("o-2", 1, KWH);
+	list_commands(0);
+	ck_assert_uint_eq(command_count, 1);
+	ck_assert_int_eq(commands[0].u.credit.credit_micros, 1000000);
+	ck_assert_int_eq(order_of("o-2").held_micros, 1000000);
+}
+END_TEST
+
+START_TEST(a_lease_does_not_pass_the_limit)
+{
+	struct ops_order o = remote("o-1", "ann", 0, 1000000);
+	o.grant.limit_micros = 1200000;
+	open_order(&o);
+	mark(RECORD_STARTED, 0, "o-1", 0);
+	post();
+	report("o-1", 0, KWH / 2);
+	ck_assert_int_eq(order_of("o-1").held_micros, 1200000);
+	report("o-1", 0, KWH);
+	ck_assert_int_eq(order_of("o-1").held_micros, 1200000);
+	ck_assert(!order_of("o-1").power_off_sent);
 }
 END_TEST
 
@@ -1353,6 +1534,32 @@ START_TEST(hostile_records)
 	huge[100000] = '\0';
 	OK(ops_intake(ops, BOX, box.ledger, (const char *const *)&huge, 1, NOW, &answer, &error));
 	free(huge);
+}
+END_TEST
+
+/* Records of very many values: each is refused, none holds the server up. */
+START_TEST(records_of_many_names)
+{
+	enum {
+		COUNT = 500,
+		NAMES = 1000
+	};
+	static const char *texts[COUNT];
+	char *text = malloc(WIRE_TEXT_MAX + 1);
+	uint64_t before = box.count;
+	size_t used = 0;
+	for (unsigned i = 0; i < NAMES; i++)
+		used += (size_t)snprintf(text + used, WIRE_TEXT_MAX - used, "%c\"%x\":1", i == 0 ? '{' : ',', i);
+	ck_assert_uint_lt(used, WIRE_TEXT_MAX - 2);
+	memcpy(text + used, "}", 2);
+	for (size_t i = 0; i < COUNT; i++)
+		texts[i] = text;
+	OK(ops_intake(ops, BOX, box.ledger, texts, COUNT, NOW, &answer, &error));
+	ck_assert_uint_eq(answer.accepted_through, before + COUNT);
+	ck_assert_uint_eq(answer.refused_count, OPS_REFUSED_MAX);
+	for (size_t i = 0; i < OPS_REFUSED_MAX; i++)
+		ck_assert_str_eq(answer.refused[i].code, "unreadable");
+	free(text);
 }
 END_TEST
 
@@ -1524,6 +1731,11 @@ START_TEST(planted_imbalance_is_found)
 		"DELETE FROM book WHERE name = 'cash'",
 		"UPDATE orders SET state = 'done'",
 		"UPDATE orders SET state = 'done', billed_micros = 5",
+		"UPDATE orders SET state = 'done', energy_mwh = 1000000;"
+		"INSERT INTO posting(key, from_book, to_book, micros, order_number)"
+		" VALUES('x', 'held:box-1:ann', 'customer:ann', 1000000, '');"
+		"UPDATE book SET micros = 0 WHERE name = 'held:box-1:ann';"
+		"UPDATE book SET micros = micros + 1000000 WHERE name = 'customer:ann'",
 		"INSERT INTO posting(key, from_book, to_book, micros, order_number)"
 		" VALUES('x', 'customer:ann', 'cash', 9000001, '');"
 		"UPDATE book SET micros = micros - 9000001 WHERE name = 'customer:ann';"
@@ -1565,7 +1777,9 @@ START_TEST(foreign_files_are_refused)
 	teardown_file();
 	setup_file();
 	make_file();
-	sql("PRAGMA user_version=2");
+	sql("PRAGMA user_version=1"); /* older than the first release */
+	FAILS(ops_open(&o, &other, &error), -EPROTO);
+	sql("PRAGMA user_version=3"); /* a newer program's */
 	FAILS(ops_open(&o, &other, &error), -EPROTO);
 	o.path = "/nonexistent/folder/x";
 	FAILS(ops_open(&o, &other, &error), -EIO);
@@ -1597,7 +1811,12 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, overtaken_authorize_releases);
 	tcase_add_test(t, top_up);
 	tcase_add_test(t, late_refusal_of_a_top_up_gives_nothing_twice);
+	tcase_add_test(t, a_result_that_does_not_count_changes_nothing);
+	tcase_add_test(t, a_credit_record_settles_its_command);
+	tcase_add_test(t, an_end_gives_back_an_undecided_top_up);
+	tcase_add_test(t, numbers_that_were_used_are_not_used_again);
 	tcase_add_test(t, fault_of_ours_costs_nothing);
+	tcase_add_test(t, a_wrong_amount_is_taken_in);
 	tcase_add_test(t, lower_price_is_billed);
 	tcase_add_test(t, sending_commands);
 	t = add_case(suite, "intake", setup, teardown);
@@ -1615,6 +1834,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, unknown_and_foreign_orders_have_no_effect);
 	tcase_add_test(t, ledger_lost);
 	tcase_add_test(t, hostile_records);
+	tcase_add_test(t, records_of_many_names);
 	tcase_add_test(t, hostile_arguments);
 	tcase_add_test(t, records_of_another_ledger_or_box);
 	tcase_add_test(t, fork_is_noticed);
@@ -1629,6 +1849,8 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, remote_progress_is_priced_by_rates);
 	tcase_add_test(t, lease_grows_and_ends);
 	tcase_add_test(t, remote_orders_share_the_book);
+	tcase_add_test(t, a_lease_is_remembered);
+	tcase_add_test(t, a_lease_does_not_pass_the_limit);
 	tcase_add_test(t, local_order_beside_a_remote_one);
 	tcase_add_test(t, progress_of_others);
 	t = add_case(suite, "first contact", setup_empty, teardown);

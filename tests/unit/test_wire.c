@@ -422,6 +422,31 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_COMMAND, "\"actor\":\"server\",", "", "actor"},
 	{DOCUMENT_COMMAND, "\"grant\":", "\"other\":", "grant"},
 	{DOCUMENT_COMMAND, "\"tariff\":", "\"other\":", NULL},
+	/* what would be left out of a price */
+	{DOCUMENT_COMMAND,
+	 "\"quantum_micros\":10000",
+	 "\"quantum_micros\":10000,\"seasons\":[1]",
+	 "tariff has \"seasons\""},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"discount\":5", "grant has \"discount\""},
+	{DOCUMENT_COMMAND,
+	 "\"energy_price_micros\":300000",
+	 "\"rates\":[{\"name\":\"a\",\"price_micros\":1,\"tax\":1}],\"periods\":[{\"from_min\":0,\"rate\":0}]",
+	 "rates has \"tax\""},
+	{DOCUMENT_COMMAND,
+	 "\"energy_price_micros\":300000",
+	 "\"rates\":[{\"name\":\"a\",\"price_micros\":1}],\"periods\":[{\"from_min\":0,\"rate\":0,\"days\":[1]}]",
+	 "periods has \"days\""},
+	/* no price at all */
+	{DOCUMENT_TARIFF, "\"energy_price_micros\":300000", "\"rates\":[]", "rates must have at least one entry"},
+	{DOCUMENT_TARIFF,
+	 "\"energy_price_micros\":300000",
+	 "\"rates\":[],\"periods\":[]",
+	 "rates must have at least one entry"},
+	{DOCUMENT_TARIFF, "\"energy_price_micros\":300000", "\"rates\":null", "rates must be a list"},
+	{DOCUMENT_TARIFF,
+	 "\"energy_price_micros\":300000",
+	 "\"energy_price_micros\":300000,\"periods\":[]",
+	 "periods must have at least one entry"},
 	{DOCUMENT_COMMAND, "\"order\":\"A-1\",", "", "order"},
 	{DOCUMENT_COMMAND, "\"account\":\"alice\",", "", "account"},
 	{DOCUMENT_COMMAND, "\"mode\":\"local\",", "", "mode"},
@@ -755,6 +780,66 @@ START_TEST(brackets_in_texts_are_no_depth)
 }
 END_TEST
 
+/* Each name is held against every other one: many would take long. */
+START_TEST(values_are_limited)
+{
+	char text[WIRE_TEXT_MAX + 1] = "{\"seq\":3,\"boot\":1,\"command_seq\":4";
+	union value *v = value_new();
+	struct wire_error error = {{0}};
+	int values = 3;
+
+	while (values < WIRE_VALUES_MAX)
+		snprintf(text + strlen(text), 16, ",\"x%d\":0", values++);
+	strcat(text, "}");
+	ck_assert_msg(read_value(DOCUMENT_BOX, text, strlen(text), v, &error), "%s", error.text);
+	strcpy(strrchr(text, '}'), ",\"one more\":0}");
+	ck_assert(!read_value(DOCUMENT_BOX, text, strlen(text), v, &error));
+	ck_assert_str_eq(error.text, "more than 320 values");
+	free(v);
+}
+END_TEST
+
+/* An outlet's snapshot from before there were rates: after the end it is what the records add up to today. */
+START_TEST(an_older_snapshot_is_read)
+{
+	struct outlet_image o, read;
+	struct sample s = {77};
+	struct wire_error error = {{0}};
+	static const char *const newer[] = {"\"rate\":0,", "\"rate_from_ms\":0,"};
+
+	do
+		sample_outlet_image(&s, &o);
+	while (o.session.phase != PHASE_ENDED);
+	char *text = wire_write_outlet_image(&o);
+	for (size_t i = 0; i < sizeof(newer) / sizeof(*newer); i++) {
+		char *at = strstr(text, newer[i]);
+		ck_assert_ptr_nonnull(at);
+		memmove(at, at + strlen(newer[i]), strlen(at + strlen(newer[i])) + 1);
+	}
+	ck_assert_msg(wire_read_outlet_image(text, strlen(text), &read, &error), "%s", error.text);
+	ck_assert(sample_same_outlet_image(&o, &read));
+	free(text);
+}
+END_TEST
+
+/* The rate of an open session is one of its tariff's. */
+START_TEST(a_snapshot_with_a_foreign_rate)
+{
+	struct outlet_image o, read;
+	struct sample s = {78};
+	struct wire_error error = {{0}};
+
+	do
+		sample_outlet_image(&s, &o);
+	while (o.session.phase != PHASE_STARTED || fee_rates(&o.session.grant.tariff) != 1);
+	o.session.rate = 1;
+	char *text = wire_write_outlet_image(&o);
+	ck_assert(!wire_read_outlet_image(text, strlen(text), &read, &error));
+	ck_assert_ptr_nonnull(strstr(error.text, "rate must be"));
+	free(text);
+}
+END_TEST
+
 START_TEST(length_is_limited)
 {
 	size_t size = 4 * WIRE_TEXT_MAX;
@@ -1022,6 +1107,9 @@ int main(void)
 	tcase_add_test(refused, depth_is_limited);
 	tcase_add_test(refused, brackets_in_texts_are_no_depth);
 	tcase_add_test(refused, length_is_limited);
+	tcase_add_test(refused, values_are_limited);
+	tcase_add_test(refused, an_older_snapshot_is_read);
+	tcase_add_test(refused, a_snapshot_with_a_foreign_rate);
 	tcase_add_test(refused, long_names_and_words_do_not_overflow_the_error);
 	tcase_add_test(refused, remote_mode_needs_a_lease);
 	tcase_add_loop_test(mutated, mutations_never_crash_and_never_slip_through, 0, DOCUMENT_COUNT);

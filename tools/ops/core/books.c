@@ -59,6 +59,12 @@ int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t
 	return result;
 }
 
+void ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order)
+{
+	if (ops->notice != NULL)
+		ops->notice(ops->ctx, what, order);
+}
+
 bool ops_order_is_open(const struct ops_order *order)
 {
 	return order->state == OPS_ORDER_SENT || order->state == OPS_ORDER_OPEN;
@@ -91,7 +97,24 @@ static int release(struct ops *ops, const char *prefix, const struct ops_order *
 	return store_forget_credits(ops->store, order->box, order->grant.account, "", error);
 }
 
-static int64_t price(const struct ops_order *order, const struct receipt *receipt)
+/* What is undecided of a closed order's commands cannot act any more: a top-up among it is not held any longer. */
+static int close_commands(struct ops *ops, const struct ops_order *order, struct ops_error *error)
+{
+	struct command_row command = {.seq = 0};
+	int found;
+	while ((found = store_next_pending(ops->store, order->box, command.seq, &command, error)) > 0) {
+		if (strcmp(command.order, order->grant.order) != 0)
+			continue;
+		int result = store_close_command(ops->store, command.box, command.seq, "over", error);
+		if (result == 0 && command.type == COMMAND_CREDIT)
+			result = ops_give_back(ops, &command, error);
+		if (result < 0)
+			return result;
+	}
+	return found;
+}
+
+int64_t ops_price(const struct ops_order *order, const struct receipt *receipt)
 {
 	struct fee_bill bill;
 	struct fee_energy energy = receipt->by_rate;
@@ -106,7 +129,7 @@ int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *r
 {
 	struct book held = ops_held_book(order->box, order->grant.account);
 	const char *number = order->grant.order;
-	int64_t ours = price(order, receipt);
+	int64_t ours = ops_price(order, receipt);
 	int64_t balance;
 	int result = store_get_book(ops->store, held.name, &balance, error);
 	if (result < 0)
@@ -129,7 +152,13 @@ int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *r
 				  error);
 	if (result == 0)
 		result = store_put_order(ops->store, order, error);
-	return result < 0 ? result : release(ops, "release", order, 0, error);
+	if (result == 0)
+		result = close_commands(ops, order, error);
+	if (result == 0)
+		result = release(ops, "release", order, 0, error);
+	if (result == 0)
+		ops_notify(ops, OPS_NOTICE_CLOSED, order);
+	return result;
 }
 
 int ops_cancel(struct ops *ops, struct ops_order *order, struct ops_error *error)
@@ -140,7 +169,13 @@ int ops_cancel(struct ops *ops, struct ops_order *order, struct ops_error *error
 	int result = store_put_order(ops->store, order, error);
 	if (result == 0) /* its top-ups are in `own` already */
 		result = store_forget_credits(ops->store, order->box, order->grant.account, order->grant.order, error);
-	return result < 0 ? result : release(ops, "cancel", order, own, error);
+	if (result == 0)
+		result = close_commands(ops, order, error);
+	if (result == 0)
+		result = release(ops, "cancel", order, own, error);
+	if (result == 0)
+		ops_notify(ops, OPS_NOTICE_CLOSED, order);
+	return result;
 }
 
 int ops_give_back(struct ops *ops, const struct command_row *command, struct ops_error *error)

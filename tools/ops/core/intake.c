@@ -51,7 +51,7 @@ static int read_part(struct ops *ops, const char *box, int part, struct box_imag
 	bool valid = part == 0 ? wire_read_box_image(text, strlen(text), image, &wire) :
 				 wire_read_outlet_image(text, strlen(text), outlet, &wire);
 	free(text);
-	return valid ? 0 : ops_fail(error, -EIO, "store: a damaged image of %s: %s", box, wire.text);
+	return valid ? 0 : ops_fail(error, -EBADMSG, "store: a damaged image of %s: %s", box, wire.text);
 }
 
 int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error)
@@ -63,7 +63,7 @@ int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_
 static int load_image(struct intake *in)
 {
 	int result = 0;
-	if (strcmp(in->ops->image_of, in->box.name) == 0)
+	if (strcmp(in->ops->image_of, in->box.name) == 0 && in->image->seq == in->ledger.accepted)
 		return 0;
 	in->ops->image_of[0] = '\0';
 	image_init(in->image);
@@ -226,11 +226,86 @@ static int adopt_ledger(struct intake *in)
 
 /* --- effects --- */
 
+/* The box has decided commands up to seq that this store does not know: it was restored from a copy. Numbers up to it
+ * are used, and what is owed under one of them gets a new one, or the box would take it for an old command. */
+static int renumber(struct ops *ops, struct box_row *box, uint64_t seq, struct ops_error *error)
+{
+	struct command_row command = {.seq = 0};
+	int found;
+	int result = 0;
+	if (seq > OPS_COMMAND_SEQ_MAX)
+		return 0;
+	if (seq > box->command_seq)
+		box->command_seq = seq;
+	while (result == 0 && (found = store_next_pending(ops->store, box->name, command.seq, &command, error)) != 0) {
+		if (found < 0)
+			return found;
+		if (command.seq > seq)
+			break;
+		if (!command_is_stop(command.type)) /* they act late */
+			result = store_renumber_command(ops->store, box->name, command.seq, ++box->command_seq, error);
+	}
+	return result < 0 ? result : store_put_box(ops->store, box, error);
+}
+
+/* Whether something is owed under a number that the box has decided though all its results up to there are here. 1, 0 or
+ * a negative errno. */
+static int is_stuck(struct ops *ops, const char *box, uint64_t seq, struct ops_error *error)
+{
+	struct command_row command = {.seq = 0};
+	struct box_image image;
+	int found;
+	while ((found = store_next_pending(ops->store, box, command.seq, &command, error)) > 0 && command.seq <= seq) {
+		if (command_is_stop(command.type))
+			continue;
+		image_init(&image);
+		int result = read_part(ops, box, 0, &image, NULL, error);
+		return result < 0 ? result : image.command_seq >= seq;
+	}
+	return found < 0 ? found : 0;
+}
+
+int ops_decided(struct ops *ops, const char *box, uint64_t seq, struct ops_error *error)
+{
+	struct box_row row;
+	int result = ops_need_box(ops, box, &row, error);
+	if (result < 0)
+		return result;
+	if (seq > OPS_COMMAND_SEQ_MAX)
+		return ops_fail(error, -EINVAL, "seq must be at most 2^53 - 2^32");
+	int stuck = is_stuck(ops, box, seq, error);
+	if (stuck < 0 || (!stuck && seq <= row.command_seq))
+		return stuck < 0 ? stuck : 0;
+	/* What the box has decided of the rest is told by the records that it sends again: it must not act twice. */
+	uint64_t used = row.command_seq < seq ? seq : row.command_seq;
+	if ((result = store_begin(ops->store, error)) == 0) {
+		row.command_seq = used;
+		result = stuck ? renumber(ops, &row, seq, error) : store_put_box(ops->store, &row, error);
+	}
+	return ops_finish(ops, result, error);
+}
+
 /* The order that a session's record is about. 1, or 0 when it is none of this box and outlet: a technician's. */
 static int find_order(struct intake *in, const struct record *r, struct ops_order *order)
 {
 	int found = store_get_order(in->ops->store, r->order, order, in->error);
 	return found <= 0 ? found : strcmp(order->box, in->box.name) == 0 && order->outlet == r->outlet;
+}
+
+/* The box has done what the oldest such command of the order asks: the command's own result may have been parked. */
+static int close_done(struct intake *in, const struct record *r, enum command_type type, int64_t micros)
+{
+	struct command_row command = {.seq = 0};
+	int found;
+	while ((found = store_next_pending(in->ops->store, in->box.name, command.seq, &command, in->error)) > 0) {
+		if (command.type == type && strcmp(command.order, r->order) == 0 && command.micros == micros)
+			return store_close_command(in->ops->store,
+						   command.box,
+						   command.seq,
+						   word_name(&command_outcome_words, COMMAND_DONE),
+						   in->error);
+	}
+	return found;
 }
 
 static int take_authorized(struct intake *in, const struct record *r)
@@ -239,12 +314,24 @@ static int take_authorized(struct intake *in, const struct record *r)
 	int found = find_order(in, r, &order);
 	if (found <= 0)
 		return found;
+	int result = close_done(in, r, COMMAND_AUTHORIZE, 0);
+	if (result < 0)
+		return result;
+	if (!ops_same_grant(&r->u.authorized, &order.grant))
+		ops_notify(in->ops, OPS_NOTICE_GRANT_DIFFERS, &order);
 	/* What the box runs is open, even when its refusal was believed before. */
 	bool cancelled = order.state == OPS_ORDER_CANCELLED && !order.ledger_lost;
 	if (order.state != OPS_ORDER_SENT && !cancelled)
 		return 0;
 	order.state = OPS_ORDER_OPEN;
 	return store_put_order(in->ops->store, &order, in->error);
+}
+
+static int take_credit(struct intake *in, const struct record *r)
+{
+	struct ops_order order;
+	int found = find_order(in, r, &order);
+	return found <= 0 ? found : close_done(in, r, COMMAND_CREDIT, r->u.credit.credit_micros);
 }
 
 static int take_started(struct intake *in, const struct record *r)
@@ -287,6 +374,14 @@ static int resolve(struct intake *in, const struct command_row *command, enum co
 	return store_put_order(in->ops->store, &order, in->error);
 }
 
+/* Whether the box has decided the command. Of one that it could not trust, or that came again, anybody may have sent a
+ * copy: the command itself is still owed. */
+static bool counts(enum command_outcome outcome)
+{
+	return outcome == COMMAND_DONE || outcome == COMMAND_REFUSED || outcome == COMMAND_EXPIRED ||
+	       outcome == COMMAND_NO_CLOCK;
+}
+
 /* The box has decided a later command: what it has not decided of the earlier ones it will refuse, stops excepted. */
 static int resolve_overtaken(struct intake *in, uint64_t seq)
 {
@@ -304,14 +399,17 @@ static int resolve_overtaken(struct intake *in, uint64_t seq)
 static int take_command(struct intake *in, const struct record *r)
 {
 	struct command_row command;
-	int found = store_get_command(in->ops->store, r->u.command.id, &command, in->error);
-	if (found <= 0 || strcmp(command.box, in->box.name) != 0 || !command.pending)
-		return found < 0 ? found : 0;
-	/* A rejected command has no seq in its result: it did not count. */
-	if (r->u.command.seq != 0 && r->u.command.seq != command.seq)
+	uint64_t seq = r->u.command.seq; /* 0 for a stop: it overtakes nothing */
+	if (!counts(r->u.command.outcome))
 		return 0;
-	int result = resolve(in, &command, r->u.command.outcome);
-	return result < 0 || r->u.command.seq == 0 ? result : resolve_overtaken(in, command.seq);
+	int found = store_get_command(in->ops->store, r->u.command.id, &command, in->error);
+	if (found < 0)
+		return found;
+	if (found == 0 || strcmp(command.box, in->box.name) != 0)
+		return seq == 0 ? 0 : renumber(in->ops, &in->box, seq, in->error);
+	int result = command.pending ? resolve(in, &command, r->u.command.outcome) : 0;
+	/* Its number may have been another one when the box decided it. */
+	return result < 0 ? result : resolve_overtaken(in, seq < command.seq ? seq : command.seq);
 }
 
 static int take_effect(struct intake *in, const struct record *r)
@@ -320,6 +418,8 @@ static int take_effect(struct intake *in, const struct record *r)
 		return take_authorized(in, r);
 	if (r->kind == RECORD_STARTED)
 		return take_started(in, r);
+	if (r->kind == RECORD_CREDIT)
+		return take_credit(in, r);
 	if (r->kind == RECORD_ENDED)
 		return take_ended(in, r);
 	return r->kind == RECORD_COMMAND ? take_command(in, r) : 0;
@@ -333,24 +433,44 @@ static size_t kept_length(const char *text)
 }
 
 /* A refusal is stored as "CODE: why". */
-static void list_refusal(struct intake *in, uint64_t seq, const char *stored)
+static struct ops_refusal read_refusal(uint64_t seq, const char *stored)
 {
 	static const char *const codes[] = {code_unreadable, code_not_linked, code_does_not_follow, code_differs};
-	struct ops_intake *a = in->answer;
-	if (a->refused_count == OPS_REFUSED_MAX)
-		return;
-	a->refused[a->refused_count].seq = seq;
-	a->refused[a->refused_count].code = code_unreadable;
+	struct ops_refusal refusal = {.seq = seq, .code = code_unreadable};
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
 		size_t length = strlen(codes[i]);
 		if (strncmp(stored, codes[i], length) != 0 || strncmp(stored + length, ": ", 2) != 0)
 			continue;
-		a->refused[a->refused_count].code = codes[i];
+		refusal.code = codes[i];
 		stored += length + 2;
 		break;
 	}
-	snprintf(a->refused[a->refused_count].why, WIRE_ERROR_SIZE, "%s", stored);
-	a->refused_count++;
+	snprintf(refusal.why, sizeof refusal.why, "%s", stored);
+	return refusal;
+}
+
+static void list_refusal(struct intake *in, uint64_t seq, const char *stored)
+{
+	struct ops_intake *a = in->answer;
+	if (a->refused_count < OPS_REFUSED_MAX)
+		a->refused[a->refused_count++] = read_refusal(seq, stored);
+}
+
+int ops_refusal(struct ops *ops, const char *box, const char *ledger, uint64_t seq, struct ops_refusal *refusal,
+		struct ops_error *error)
+{
+	struct ledger_row row;
+	char why[WIRE_ERROR_SIZE] = "";
+	bool same;
+	int found = store_get_ledger(ops->store, box, ledger, &row, error);
+	if (found > 0)
+		found = store_match_record(ops->store, row.number, seq, "", 0, &same, why, error);
+	if (found < 0)
+		return found;
+	if (why[0] == '\0')
+		return ops_fail(error, -ENOENT, "no such record was refused");
+	*refusal = read_refusal(seq, why);
+	return 0;
 }
 
 /* Takes the record into the image. NULL, or why it must be parked, with *code. */
@@ -594,6 +714,7 @@ int ops_intake(struct ops *ops, const char *box, const char *ledger, const char 
 	       int64_t now_ms, struct ops_intake *answer, struct ops_error *error)
 {
 	struct ops_intake said = {.accepted_through = 0};
+	(void)now_ms; /* no effect of a record depends on when it came in */
 	struct intake in = {
 		.ops = ops,
 		.image = &ops->image,
@@ -604,7 +725,6 @@ int ops_intake(struct ops *ops, const char *box, const char *ledger, const char 
 	};
 	bool begins = true;
 	int result = check_batch(ledger, records, count, error);
-	(void)now_ms; /* no effect of a record depends on when it came in */
 	if (result < 0 || (result = ops_need_box(ops, box, &in.box, error)) < 0 ||
 	    (result = find_ledger(&in, ledger)) < 0)
 		return result;

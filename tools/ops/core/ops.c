@@ -64,6 +64,7 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	}
 	o->random = options->random;
 	o->ctx = options->ctx;
+	o->notice = options->notice;
 	o->command_ms = options->command_ms;
 	int result = store_open(options->path, options->vfs, &o->store, error);
 	if (result < 0) {
@@ -149,14 +150,20 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 	return ops_finish(ops, result, error);
 }
 
+static int check_box_name(const char *box, struct ops_error *error)
+{
+	int result = check_name(box, BOX_ID_SIZE, "box", error);
+	if (result == 0 && strchr(box, ':') != NULL) /* it would make held:BOX:ACCOUNT ambiguous */
+		result = ops_fail(error, -EINVAL, "box must not have a colon");
+	return result;
+}
+
 int ops_add_box(struct ops *ops, const char *box, struct ops_error *error)
 {
 	struct box_row row = {.command_seq = 0};
-	int result = check_name(box, BOX_ID_SIZE, "box", error);
+	int result = check_box_name(box, error);
 	if (result < 0)
 		return result;
-	if (strchr(box, ':') != NULL) /* it would make held:BOX:ACCOUNT ambiguous */
-		return ops_fail(error, -EINVAL, "box must not have a colon");
 	int found = store_get_box(ops->store, box, &row, error);
 	if (found != 0)
 		return found < 0 ? found : 0;
@@ -167,12 +174,23 @@ int ops_add_box(struct ops *ops, const char *box, struct ops_error *error)
 	return ops_finish(ops, result, error);
 }
 
-int ops_set_token(struct ops *ops, const char *box, const char *token, struct ops_error *error)
+/* Inside the caller's transaction. */
+static int put_token(struct ops *ops, const char *box, const char *hash, struct ops_error *error)
 {
-	struct box_row row;
+	struct box_row row = {.command_seq = 0};
+	int found = store_get_box(ops->store, box, &row, error);
+	int result = found < 0 ? found : 0;
+	word_copy(row.name, sizeof row.name, box);
+	if (found == 0)
+		result = store_put_box(ops->store, &row, error);
+	return result < 0 ? result : store_set_token(ops->store, box, hash, error);
+}
+
+int ops_provision(struct ops *ops, const char *box, const char *token, struct ops_error *error)
+{
 	char hash[RECORD_HASH_SIZE];
 	char other[BOX_ID_SIZE];
-	int result = ops_need_box(ops, box, &row, error);
+	int result = check_box_name(box, error);
 	if (result < 0)
 		return result;
 	if (!word_is_printable(token, OPS_TOKEN_SIZE) || strlen(token) < OPS_TOKEN_LEAST)
@@ -190,7 +208,7 @@ int ops_set_token(struct ops *ops, const char *box, const char *token, struct op
 		return ops_fail(error, -EEXIST, "another box has this token");
 	if ((result = store_begin(ops->store, error)) < 0)
 		return result;
-	return ops_finish(ops, store_set_token(ops->store, box, hash, error), error);
+	return ops_finish(ops, put_token(ops, box, hash, error), error);
 }
 
 int ops_token_box(struct ops *ops, const char *token, char box[BOX_ID_SIZE], struct ops_error *error)
@@ -315,9 +333,23 @@ int ops_book(struct ops *ops, const char *book, int64_t *micros, struct ops_erro
 	return result < 0 ? result : store_get_book(ops->store, book, micros, error);
 }
 
+int ops_count_boxes(struct ops *ops, int64_t *count, struct ops_error *error)
+{
+	return store_count_boxes(ops->store, count, error);
+}
+
 int ops_check(struct ops *ops, struct ops_error *error)
 {
-	return store_check(ops->store, error);
+	struct ops_order order = {.outlet = 0};
+	int found;
+	int result = store_check(ops->store, error);
+	if (result < 0)
+		return result;
+	while ((found = store_next_unbilled(ops->store, order.grant.order, &order, error)) > 0) {
+		if (ops_price(&order, &order.receipt) > 0)
+			return ops_fail(error, -EBADMSG, "energy was billed nothing: %s", order.grant.order);
+	}
+	return found;
 }
 
 /* --- commands --- */
@@ -371,6 +403,8 @@ int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct op
 	struct command_row row = {.pending = true};
 	if (command->type == COMMAND_AUTHORIZE || command->type == COMMAND_CREDIT)
 		return ops_fail(error, -EINVAL, "authorize and credit move money: they belong to an order");
+	if (command->type == COMMAND_START || command_is_stop(command->type))
+		memcpy(row.order, command->u.session.order, sizeof row.order);
 	int result = store_begin(ops->store, error);
 	if (result == 0)
 		result = ops_queue(ops, &sent, &row, now_ms, error);
@@ -393,24 +427,37 @@ int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
 
 /* --- orders --- */
 
+static bool same_rates(const struct fee_tariff *a, const struct fee_tariff *b)
+{
+	bool same = a->rate_count == b->rate_count && a->period_count == b->period_count;
+	for (size_t i = 0; same && i < a->rate_count; i++)
+		same = strcmp(a->rates[i].name, b->rates[i].name) == 0 &&
+		       a->rates[i].price_micros == b->rates[i].price_micros;
+	for (size_t i = 0; same && i < a->period_count; i++)
+		same = a->periods[i].from_min == b->periods[i].from_min && a->periods[i].rate == b->periods[i].rate;
+	return same;
+}
+
 static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 {
 	return strcmp(a->id, b->id) == 0 && a->version == b->version && strcmp(a->currency, b->currency) == 0 &&
-	       a->energy_price_micros == b->energy_price_micros && a->rate_count == b->rate_count &&
-	       memcmp(a->rates, b->rates, sizeof a->rates) == 0 && a->period_count == b->period_count &&
-	       memcmp(a->periods, b->periods, sizeof a->periods) == 0 && a->utc_offset_min == b->utc_offset_min &&
-	       a->service_price_micros == b->service_price_micros && a->start_fee_micros == b->start_fee_micros &&
-	       a->quantum_micros == b->quantum_micros && a->rounding == b->rounding;
+	       a->energy_price_micros == b->energy_price_micros && same_rates(a, b) &&
+	       a->utc_offset_min == b->utc_offset_min && a->service_price_micros == b->service_price_micros &&
+	       a->start_fee_micros == b->start_fee_micros && a->quantum_micros == b->quantum_micros &&
+	       a->rounding == b->rounding;
+}
+
+bool ops_same_grant(const struct grant *g, const struct grant *h)
+{
+	return strcmp(g->account, h->account) == 0 && g->kind == h->kind && g->mode == h->mode &&
+	       same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
+	       g->lease_ms == h->lease_ms && g->hold_ms == h->hold_ms && g->limit_mwh == h->limit_mwh &&
+	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms;
 }
 
 static bool same_order(const struct ops_order *a, const struct ops_order *b)
 {
-	const struct grant *g = &a->grant;
-	const struct grant *h = &b->grant;
-	return strcmp(a->box, b->box) == 0 && a->outlet == b->outlet && strcmp(g->account, h->account) == 0 &&
-	       g->mode == h->mode && same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
-	       g->lease_ms == h->lease_ms && g->hold_ms == h->hold_ms && g->limit_mwh == h->limit_mwh &&
-	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms;
+	return strcmp(a->box, b->box) == 0 && a->outlet == b->outlet && ops_same_grant(&a->grant, &b->grant);
 }
 
 /* Moves credit from the customer to the order's held book; -EDQUOT when the account cannot pay. */
@@ -430,18 +477,22 @@ static int hold(struct ops *ops, struct ops_order *order, int64_t micros, const 
 	return ops_post(ops, prefix, name, &customer, &held, micros, order->grant.order, error);
 }
 
-/* An order without credit lives on what the account's other open orders on the box hold. */
-static int check_credit(struct ops *ops, const struct ops_order *order, struct ops_error *error)
+/* An order without credit lives on what the account's other open orders on the box hold. Its lease grows as theirs. */
+static int find_lease(struct ops *ops, struct ops_order *order, struct ops_error *error)
 {
 	const struct grant *grant = &order->grant;
-	struct ops_order other;
-	if (grant->credit_micros > 0)
-		return 0;
-	int found = store_next_open_order(ops->store, order->box, grant->account, "", &other, error);
-	if (found < 0)
-		return found;
-	if (found && strcmp(other.grant.account, grant->account) == 0)
-		return 0;
+	struct ops_order other = {.outlet = 0};
+	int found = 0;
+	order->lease_micros = grant->credit_micros;
+	while (grant->credit_micros == 0 &&
+	       (found = store_next_open_order(
+			ops->store, order->box, grant->account, other.grant.order, &other, error)) > 0 &&
+	       strcmp(other.grant.account, grant->account) == 0) {
+		if (other.lease_micros > order->lease_micros)
+			order->lease_micros = other.lease_micros;
+	}
+	if (found < 0 || order->lease_micros > 0)
+		return found < 0 ? found : 0;
 	return ops_fail(error, -EINVAL, "credit_micros may be 0 only beside an open order of the account on the box");
 }
 
@@ -463,7 +514,7 @@ static int create_order(struct ops *ops, struct ops_order *order, int64_t now_ms
 	memcpy(row.order, order->grant.order, sizeof row.order);
 	memcpy(row.account, order->grant.account, sizeof row.account);
 	command.u.authorize = order->grant;
-	if ((result = check_reservation(ops, order, error)) < 0 || (result = check_credit(ops, order, error)) < 0 ||
+	if ((result = check_reservation(ops, order, error)) < 0 || (result = find_lease(ops, order, error)) < 0 ||
 	    (result = hold(ops, order, order->grant.credit_micros, "hold", order->grant.order, error)) < 0 ||
 	    (result = ops_queue(ops, &command, &row, now_ms, error)) < 0 ||
 	    (result = store_add_order(ops->store, order, error)) < 0)
@@ -505,7 +556,8 @@ int ops_get_order(struct ops *ops, const char *number, struct ops_order *order, 
 	return need_order(ops, number, order, error);
 }
 
-static int queue_credit(struct ops *ops, const struct ops_order *order, int64_t micros, int64_t now_ms,
+/* key: empty for what the server does by itself. */
+static int queue_credit(struct ops *ops, const struct ops_order *order, int64_t micros, const char *key, int64_t now_ms,
 			struct ops_error *error)
 {
 	struct command command = {.type = COMMAND_CREDIT, .outlet = order->outlet, .actor = ACTOR_SERVER};
@@ -513,6 +565,7 @@ static int queue_credit(struct ops *ops, const struct ops_order *order, int64_t 
 	memcpy(command.box, order->box, sizeof command.box);
 	memcpy(command.u.credit.order, order->grant.order, sizeof command.u.credit.order);
 	command.u.credit.credit_micros = micros;
+	word_copy(row.key, sizeof row.key, key);
 	command.u.credit.lease_ms = order->grant.mode == FEE_REMOTE ? order->grant.lease_ms : 0;
 	memcpy(row.order, order->grant.order, sizeof row.order);
 	memcpy(row.account, order->grant.account, sizeof row.account);
@@ -524,7 +577,7 @@ static int add_credit(struct ops *ops, struct ops_order *order, int64_t micros, 
 {
 	int result;
 	if ((result = hold(ops, order, micros, prefix, key, error)) < 0 ||
-	    (result = queue_credit(ops, order, micros, now_ms, error)) < 0)
+	    (result = queue_credit(ops, order, micros, strcmp(prefix, "credit") == 0 ? key : "", now_ms, error)) < 0)
 		return result;
 	return store_put_order(ops->store, order, error);
 }
@@ -553,12 +606,25 @@ int ops_add_credit(struct ops *ops, const char *number, int64_t micros, const ch
 	return ops_finish(ops, result, error);
 }
 
+int ops_credit_state(struct ops *ops, const char *key, const char **state, struct ops_error *error)
+{
+	char result[COMMAND_RESULT_SIZE];
+	int found = store_find_credit(ops->store, key, result, error);
+	if (found == 0)
+		return ops_fail(error, -ENOENT, "no credit was given with this key");
+	if (found < 0)
+		return found;
+	*state = result[0] == '\0' ? "queued" : "given_back";
+	if (strcmp(result, word_name(&command_outcome_words, COMMAND_DONE)) == 0)
+		*state = "done";
+	return 0;
+}
+
 /* --- progress in remote mode --- */
 
 /* What the open orders that share a held book have used and may use. */
 struct usage {
 	int64_t cost_micros;
-	int64_t lease_micros; /* the largest first lease, for an order that began without its own */
 	bool remote;
 };
 
@@ -575,8 +641,6 @@ static int read_usage(struct ops *ops, const struct ops_order *latest, struct us
 			strcmp(o.grant.order, latest->grant.order) == 0 ? latest->priced_micros : o.priced_micros;
 		if (__builtin_add_overflow(usage->cost_micros, cost, &usage->cost_micros))
 			usage->cost_micros = INT64_MAX;
-		if (o.grant.credit_micros > usage->lease_micros)
-			usage->lease_micros = o.grant.credit_micros;
 		usage->remote = usage->remote || o.grant.mode == FEE_REMOTE;
 	}
 	return found < 0 ? found : 0;
@@ -588,6 +652,7 @@ static int power_off(struct ops *ops, struct ops_order *order, int64_t now_ms, s
 	struct command_row row = {.pending = true};
 	memcpy(command.box, order->box, sizeof command.box);
 	memcpy(command.u.session.order, order->grant.order, sizeof command.u.session.order);
+	memcpy(row.order, order->grant.order, sizeof row.order);
 	order->power_off_sent = true;
 	int result = ops_queue(ops, &command, &row, now_ms, error);
 	return result < 0 ? result : store_put_order(ops->store, order, error);
@@ -606,11 +671,10 @@ static int judge_usage(struct ops *ops, struct ops_order *order, const struct us
 	if ((result = ops_need_account(ops, order->grant.account, &account, error)) < 0 ||
 	    (result = ops_spendable_of(ops, &account, &spendable, error)) < 0)
 		return result;
-	int64_t more = order->grant.credit_micros > 0 ? order->grant.credit_micros : usage->lease_micros;
-	if (more <= 0) /* it was ordered on what its companions hold, and they have ended */
-		more = held_micros > 0 ? held_micros : spendable;
-	if (more > spendable)
-		more = spendable;
+	int64_t more = order->lease_micros < spendable ? order->lease_micros : spendable;
+	int64_t limit = order->grant.limit_micros;
+	if (limit > 0 && more > limit - order->held_micros)
+		more = limit - order->held_micros;
 	if (more <= 0 && usage->cost_micros >= held_micros)
 		return power_off(ops, order, now_ms, error);
 	if (more <= 0)
@@ -643,6 +707,10 @@ static void price_progress(struct ops_order *order, const struct progress *progr
 	struct fee_energy energy = progress->by_rate;
 	if (!fee_by_time(&order->grant.tariff))
 		energy = (struct fee_energy){{progress->energy_mwh}};
+	for (size_t i = order->grant.tariff.rate_count; fee_by_time(&order->grant.tariff) && i < FEE_RATES_MAX; i++) {
+		if (energy.mwh[i] != 0) /* it has no price */
+			return;
+	}
 	if (progress->energy_mwh <= order->priced_mwh || fee_energy_total(&energy) != progress->energy_mwh)
 		return;
 	order->priced_mwh = progress->energy_mwh;

@@ -29,10 +29,19 @@ struct ops_error {
 	char text[OPS_ERROR_SIZE];
 };
 
+struct ops_order;
+
+enum ops_notice {
+	OPS_NOTICE_CLOSED, /* the order is done or cancelled */
+	OPS_NOTICE_GRANT_DIFFERS /* the box runs it by another grant than it was sent; it is billed by the order's */
+};
+
 struct ops_options {
 	const char *path; /* of the database file, ":memory:" for none */
 	const char *vfs; /* SQLite's name of it; NULL for the system's own */
 	void (*random)(void *ctx, void *bytes, size_t count); /* for ids */
+	/* Tells what an operator should see, while a call is at work: it may fail afterwards. NULL: nobody is told. */
+	void (*notice)(void *ctx, enum ops_notice what, const struct ops_order *order);
 	void *ctx;
 	int64_t command_ms; /* how long a command may be on its way: not_after = now + this */
 };
@@ -51,6 +60,8 @@ enum ops_account_kind {
 	OPS_ACCOUNT_KIND_COUNT
 };
 
+extern const struct words ops_account_kind_words;
+
 /* limit_micros: how far below 0 a bound account may go, at least 0; 0 for a shared one. The same call again is harmless. */
 int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind kind, int64_t limit_micros,
 		    struct ops_error *error);
@@ -58,15 +69,17 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 /* A box's name has no colon, which separates the parts of a book's name. The same call again is harmless. */
 int ops_add_box(struct ops *ops, const char *box, struct ops_error *error);
 
-/* The secret by which the box shows who it is, 16 to 128 printable characters; the store keeps only its hash. A second
- * one replaces the first. -EEXIST for one that another box has. */
-int ops_set_token(struct ops *ops, const char *box, const char *token, struct ops_error *error);
+/* Makes the box known, if it is not, with the secret by which it shows who it is: 16 to 128 printable characters, of which
+ * the store keeps only the hash. A second one replaces the first. -EEXIST for one that another box has. */
+int ops_provision(struct ops *ops, const char *box, const char *token, struct ops_error *error);
 
 /* Whose token it is: 1 with *box, 0 when nobody's, or a negative errno. */
 int ops_token_box(struct ops *ops, const char *token, char box[BOX_ID_SIZE], struct ops_error *error);
 
 /* Calls `take` with each box's name, ascending. `take` returns false to end early, and calls nothing of this room. */
 int ops_each_box(struct ops *ops, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);
+
+int ops_count_boxes(struct ops *ops, int64_t *count, struct ops_error *error);
 
 /* An outlet as its records have left it. */
 int ops_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
@@ -96,12 +109,15 @@ enum ops_order_state {
 	OPS_ORDER_STATE_COUNT
 };
 
+extern const struct words ops_order_state_words;
+
 struct ops_order {
 	char box[BOX_ID_SIZE];
 	int outlet;
 	struct grant grant; /* grant.credit_micros: what is moved from customer to held (may be 0 when the account has
 			       an open order on this box); in remote mode the first lease */
 	enum ops_order_state state;
+	int64_t lease_micros; /* by which it grows in remote mode: its credit, or without any the largest of its companions' */
 	int64_t held_micros; /* moved to the held book for this order, top-ups included */
 	bool started;
 	/* of the end */
@@ -131,24 +147,34 @@ int ops_get_order(struct ops *ops, const char *number, struct ops_order *order, 
 int ops_add_credit(struct ops *ops, const char *number, int64_t micros, const char *key, int64_t now_ms,
 		   struct ops_error *error);
 
+/* What became of the credit that was held under that key: queued, done, or given_back. */
+int ops_credit_state(struct ops *ops, const char *key, const char **state, struct ops_error *error);
+
 /* Queues any other command. Fills its box's ledger, id, seq and not_after; box, type, outlet, actor, name and arguments
  * are the caller's. authorize and credit are -EINVAL here: they move money. -EAGAIN while the box has not reported. */
 int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct ops_error *error);
 
 /* Calls `take` with each command for the box whose seq is above `after` and whose result has not been taken in,
- * ascending, as JSON; with `stops` before them those at or below `after` that stop a session, which act late too. `take` returns false to end early, and calls nothing of this room. text is valid during the call. */
+ * ascending, as JSON; with `stops` before them those at or below `after` that stop a session, which act late too. `take`
+ * returns false to end early, and calls nothing of this room. text is valid during the call. */
 int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
 		 bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		 struct ops_error *error);
 
+/* The box says that it has decided commands up to seq. When that is more than were made, the store was restored from a
+ * copy: later commands get numbers above it. -EINVAL above 2^53 - 2^32. */
+int ops_decided(struct ops *ops, const char *box, uint64_t seq, struct ops_error *error);
+
+struct ops_refusal {
+	uint64_t seq;
+	const char *code; /* a word for programs: unreadable, not_linked, does_not_follow, differs */
+	char why[WIRE_ERROR_SIZE];
+};
+
 struct ops_intake {
 	uint64_t accepted_through; /* of the ledger that the batch came from */
 	size_t refused_count;
-	struct {
-		uint64_t seq;
-		const char *code; /* a word for programs: unreadable, not_linked, does_not_follow, differs */
-		char why[WIRE_ERROR_SIZE];
-	} refused[OPS_REFUSED_MAX];
+	struct ops_refusal refused[OPS_REFUSED_MAX];
 };
 
 /* Takes in a batch of records (JSON, any order of calls, ascending within a batch). Records at or below what was
@@ -166,14 +192,17 @@ struct ops_intake {
  * Effects: authorized -> order open; started; ended -> settled: priced again from its energy by the order's tariff, the
  * lower of both prices is billed, captured from the held book, excess to writeoff; what is left in the held book goes
  * back to the customer when the account has no other open order on that box. Nothing is billed for a fault of ours.
- * command -> its command is resolved; an authorize that was not done cancels the order and releases; a credit that was
+ * command -> its command is resolved, unless it was not decided (unverified, foreign, out of order: that may have been
+ * a copy, and the command is still owed); an authorize that was not done cancels the order and releases; a credit that was
  * not done gives its amount back. A result settles earlier commands without one as not done: the box takes them in order.
+ * authorized and credit resolve their commands as well; the end of an order those that are about it.
  * Records of sessions that are no order of this box and outlet (a technician's) are taken in without effect. */
 int ops_intake(struct ops *ops, const char *box, const char *ledger, const char *const *records, size_t count,
 	       int64_t now_ms, struct ops_intake *answer, struct ops_error *error);
 
 /* Takes in an outlet's latest progress. In remote mode prices it: when the cost has used half of what is held, holds as
- * much again as the first lease (or what is left, when the account cannot pay all of it) and queues a credit command
+ * much again as the first lease (or what is left, when the account cannot pay all of it, or of the grant's limit_micros)
+ * and queues a credit command
  * (with the grant's lease_ms); when the cost has reached what is held and nothing more can be held, queues power_off,
  * once. Cost and what is held are those of all the account's open orders on the box. */
 int ops_progress(struct ops *ops, const char *box, const struct progress *progress, int64_t now_ms,
@@ -183,8 +212,9 @@ int ops_progress(struct ops *ops, const char *box, const struct progress *progre
 int ops_spendable(struct ops *ops, const char *account, int64_t *micros, struct ops_error *error);
 
 /* 0 when every book's stored balance is the sum of its postings, all books add up to 0, no held or shared customer book
- * is negative, no bound one below its limit, each done order's billed = captured + written off, and no held book has a
- * balance without an open order; else -EBADMSG with the first fault. */
+ * is negative, no bound one below its limit, each done order's billed = captured + written off, no held book has a
+ * balance without an open order, and no done order's energy has a price and was billed nothing, unless it ended by a fault
+ * of ours; else -EBADMSG with the first fault. */
 int ops_check(struct ops *ops, struct ops_error *error);
 
 /* What the server has of a box's newest ledger: its id (empty when none) and how far. For tests and status pages. */
@@ -195,6 +225,10 @@ int ops_ledger(struct ops *ops, const char *box, char ledger[LEDGER_ID_SIZE], ui
  * included. `take` returns false to end early, and calls nothing of this room. */
 int ops_records(struct ops *ops, const char *box, const char *ledger, uint64_t from,
 		bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length, bool refused), void *ctx,
+		struct ops_error *error);
+
+/* Why a record of that ledger was refused; -ENOENT when it was not. */
+int ops_refusal(struct ops *ops, const char *box, const char *ledger, uint64_t seq, struct ops_refusal *refusal,
 		struct ops_error *error);
 
 #endif

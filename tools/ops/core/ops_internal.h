@@ -10,6 +10,7 @@
 #include "store.h"
 
 #define OPS_KEY_SIZE 129 /* of an idempotency key from outside: 128 characters and the NUL */
+#define OPS_COMMAND_SEQ_MAX ((UINT64_C(1) << 53) - (UINT64_C(1) << 32)) /* that a box may say; there is room behind */
 #define OPS_TOKEN_LEAST 16
 #define OPS_TOKEN_SIZE 129
 #define OPS_BATCH_MAX 10000 /* records in one call of ops_intake() */
@@ -19,8 +20,10 @@ struct ops {
 	struct store *store;
 	EVP_MD *sha256;
 	void (*random)(void *ctx, void *bytes, size_t count);
+	void (*notice)(void *ctx, enum ops_notice what, const struct ops_order *order);
 	void *ctx;
 	int64_t command_ms;
+	int64_t passwords_until_ms; /* attempts of all names have used up their allowance until then */
 	/* The image of the box that reported last, as it is stored: most calls need no reading. */
 	char image_of[BOX_ID_SIZE]; /* empty: of none */
 	struct box_image image;
@@ -67,7 +70,14 @@ int ops_posted_before(struct ops *ops, const struct posting *posting, struct ops
 
 int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t *micros, struct ops_error *error);
 
+bool ops_same_grant(const struct grant *g, const struct grant *h);
+
+void ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order);
+
 bool ops_order_is_open(const struct ops_order *order);
+
+/* What the order's tariff makes of the receipt; 0 for a fault of ours. */
+int64_t ops_price(const struct ops_order *order, const struct receipt *receipt);
 
 /* Settles an open order by a receipt: prices, captures, writes off, releases. */
 int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *receipt, struct ops_error *error);

@@ -10,6 +10,7 @@
 
 #define BOOK_SIZE 128
 #define POSTING_KEY_SIZE 160
+#define COMMAND_RESULT_SIZE 33
 
 struct store; /* opaque */
 
@@ -39,9 +40,10 @@ struct command_row {
 	uint64_t seq;
 	char id[COMMAND_ID_SIZE];
 	enum command_type type;
-	char order[ORDER_SIZE]; /* of the commands that move money, else empty, as the account */
-	char account[ACCOUNT_SIZE];
+	char order[ORDER_SIZE]; /* that it is about; empty when none */
+	char account[ACCOUNT_SIZE]; /* of the commands that move money, else empty */
 	int64_t micros; /* what a credit command holds: given back when it is not done */
+	char key[POSTING_KEY_SIZE]; /* of what a credit command holds, when somebody outside gave it; not read back */
 	bool pending; /* its result has not been taken in */
 };
 
@@ -71,6 +73,8 @@ int store_find_token(struct store *store, const char *hash, char box[BOX_ID_SIZE
 int store_set_token(struct store *store, const char *box, const char *hash, struct ops_error *error);
 int store_each_box(struct store *store, bool (*take)(void *ctx, const char *box), void *ctx, struct ops_error *error);
 
+int store_count_boxes(struct store *store, int64_t *count, struct ops_error *error);
+
 int store_get_ledger(struct store *store, const char *box, const char *id, struct ledger_row *row,
 		     struct ops_error *error);
 int store_add_ledger(struct store *store, struct ledger_row *row, struct ops_error *error); /* sets row->number */
@@ -94,7 +98,7 @@ int store_drop_image(struct store *store, const char *box, struct ops_error *err
 
 int store_get_order(struct store *store, const char *number, struct ops_order *order, struct ops_error *error);
 
-/* Box, outlet and grant; the rest is as in a new order. */
+/* Box, outlet, grant and lease; the rest is as in a new order. */
 int store_add_order(struct store *store, const struct ops_order *order, struct ops_error *error);
 
 /* All but what store_add_order() wrote. */
@@ -104,8 +108,14 @@ int store_put_order(struct store *store, const struct ops_order *order, struct o
 int store_next_open_order(struct store *store, const char *box, const char *account, const char *number,
 			  struct ops_order *order, struct ops_error *error);
 
+/* The first done order behind that number which was started, used energy and was billed nothing. */
+int store_next_unbilled(struct store *store, const char *number, struct ops_order *order, struct ops_error *error);
+
 int store_add_command(struct store *store, const struct command_row *row, const char *text, struct ops_error *error);
 int store_get_command(struct store *store, const char *id, struct command_row *row, struct ops_error *error);
+
+/* The result of the credit command that was made under this key; empty while it is pending. */
+int store_find_credit(struct store *store, const char *key, char result[COMMAND_RESULT_SIZE], struct ops_error *error);
 
 /* The first pending command of the box with a seq above after. */
 int store_next_pending(struct store *store, const char *box, uint64_t after, struct command_row *row,
@@ -114,6 +124,9 @@ int store_next_pending(struct store *store, const char *box, uint64_t after, str
 int store_each_pending(struct store *store, const char *box, uint64_t after, bool stops,
 		       bool (*take)(void *ctx, uint64_t seq, const char *text, size_t length), void *ctx,
 		       struct ops_error *error);
+
+/* Gives a pending command another number, also in its text. */
+int store_renumber_command(struct store *store, const char *box, uint64_t seq, uint64_t to, struct ops_error *error);
 
 /* Pending no more; result is a word for people. */
 int store_close_command(struct store *store, const char *box, uint64_t seq, const char *result,

@@ -1,11 +1,11 @@
-/* tools/ops/core/store_sqlite_texts.h: the SQL of store_sqlite.c, which alone includes it.
+/* tools/ops/core/store_sqlite_texts.h: all SQL of the store; store_sql.c alone includes it.
  *
  * Room: nothing. */
 #ifndef OPS_STORE_SQLITE_TEXTS_H
 #define OPS_STORE_SQLITE_TEXTS_H
 
 #define APPLICATION_ID 0x6d626f70 /* "mbop": tells our files from others */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char pragmas[] = "PRAGMA journal_mode=WAL;"
 			      "PRAGMA synchronous=FULL;"
@@ -39,57 +39,34 @@ static const char schema[] =
 	" captured_micros INTEGER NOT NULL DEFAULT 0, written_off_micros INTEGER NOT NULL DEFAULT 0,"
 	" price_differs INTEGER NOT NULL DEFAULT 0, ledger_lost INTEGER NOT NULL DEFAULT 0,"
 	" priced_mwh INTEGER NOT NULL DEFAULT 0, priced_micros INTEGER NOT NULL DEFAULT 0,"
-	" rates_mwh TEXT NOT NULL DEFAULT '', power_off_sent INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+	" rates_mwh TEXT NOT NULL DEFAULT '', power_off_sent INTEGER NOT NULL DEFAULT 0,"
+	" lease_micros INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX open_order ON orders(box, account, number) WHERE state IN ('sent', 'open');"
 	"CREATE TABLE command(box TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
 	" order_number TEXT NOT NULL, account TEXT NOT NULL, micros INTEGER NOT NULL, body TEXT NOT NULL, result TEXT,"
+	" key TEXT NOT NULL DEFAULT '',"
 	" PRIMARY KEY(box, seq)) STRICT, WITHOUT ROWID;"
+	"CREATE UNIQUE INDEX credit_key ON command(key) WHERE key != '';"
 	"CREATE INDEX pending_command ON command(box, seq) WHERE result IS NULL;"
 	"CREATE TABLE posting(number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, from_book TEXT NOT NULL,"
 	" to_book TEXT NOT NULL, micros INTEGER NOT NULL CHECK(micros > 0), order_number TEXT NOT NULL) STRICT;"
-	"CREATE TABLE book(name TEXT PRIMARY KEY, micros INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
-
-enum statement {
-	BEGIN,
-	COMMIT,
-	GET_ACCOUNT,
-	ADD_ACCOUNT,
-	GET_BOX,
-	PUT_BOX,
-	EACH_BOX,
-	FIND_TOKEN,
-	SET_TOKEN,
-	GET_LEDGER,
-	ADD_LEDGER,
-	PUT_LEDGER,
-	ADD_RECORD,
-	GET_RECORD,
-	EACH_RECORD,
-	GET_IMAGE,
-	PUT_IMAGE,
-	DROP_IMAGE,
-	GET_ORDER,
-	ADD_ORDER,
-	PUT_ORDER,
-	NEXT_OPEN_ORDER,
-	ADD_COMMAND,
-	GET_COMMAND,
-	NEXT_PENDING,
-	EACH_PENDING,
-	CLOSE_COMMAND,
-	CLOSE_COMMANDS,
-	FORGET_CREDITS,
-	GET_POSTING,
-	ADD_POSTING,
-	MOVE_BOOK,
-	GET_BOOK,
-	STATEMENT_COUNT
-};
+	"CREATE TABLE book(name TEXT PRIMARY KEY, micros INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE customer(contact TEXT PRIMARY KEY, account TEXT NOT NULL, code_hash TEXT NOT NULL,"
+	" code_until_ms INTEGER NOT NULL, wrong INTEGER NOT NULL, codes_until_ms INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
+	"CREATE TABLE staff(name TEXT PRIMARY KEY, role TEXT NOT NULL, secret TEXT NOT NULL,"
+	" wrong_until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE session(token_hash TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
+	" until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX session_of ON session(kind, name, until_ms);"
+	"CREATE TABLE act(number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
+	" subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;";
 
 #define ORDER_COLUMNS                                                                                                  \
 	"number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms, limit_mwh, limit_micros, "      \
 	"limit_ms, state, held_micros, started, reason, start_mwh, energy_mwh, amount_micros, energised_ms, settled, " \
-	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, power_off_sent, priced_micros, rates_mwh"
+	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, "                 \
+	"power_off_sent, priced_micros, rates_mwh, lease_micros"
 #define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -115,20 +92,26 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[DROP_IMAGE] = "DELETE FROM image WHERE box = ?1",
 	[GET_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE number = ?1",
 	[ADD_ORDER] = "INSERT INTO orders(number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms,"
-		      " limit_mwh, limit_micros, limit_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		      " limit_mwh, limit_micros, limit_ms, lease_micros)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[PUT_ORDER] = "UPDATE orders SET state = ?2, held_micros = ?3, started = ?4, reason = ?5, start_mwh = ?6,"
 		      " energy_mwh = ?7, amount_micros = ?8, energised_ms = ?9, settled = ?10, billed_micros = ?11,"
 		      " captured_micros = ?12, written_off_micros = ?13, price_differs = ?14, ledger_lost = ?15,"
 		      " priced_mwh = ?16, power_off_sent = ?17, priced_micros = ?18, rates_mwh = ?19 WHERE number = ?1",
 	[NEXT_OPEN_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state IN ('sent', 'open') AND box = ?1"
 			    " AND (account, number) > (?2, ?3) ORDER BY account, number LIMIT 1",
-	[ADD_COMMAND] = "INSERT INTO command(box, seq, id, type, order_number, account, micros, body)"
-			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[NEXT_UNBILLED] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state = 'done' AND started AND energy_mwh > 0"
+			  " AND billed_micros = 0 AND number > ?1 ORDER BY number LIMIT 1",
+	[ADD_COMMAND] = "INSERT INTO command(box, seq, id, type, order_number, account, micros, body, key)"
+			" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[GET_COMMAND] = "SELECT " COMMAND_COLUMNS " FROM command WHERE id = ?1",
+	[FIND_CREDIT] = "SELECT result FROM command WHERE key = ?1 AND key != ''",
 	[NEXT_PENDING] = "SELECT " COMMAND_COLUMNS " FROM command WHERE result IS NULL AND box = ?1 AND seq > ?2"
 			 " ORDER BY seq LIMIT 1",
 	[EACH_PENDING] = "SELECT seq, body FROM command WHERE result IS NULL AND box = ?1"
 			 " AND (seq > ?2 OR (?3 AND type IN ('stop', 'power_off'))) ORDER BY seq",
+	[RENUMBER_COMMAND] = "UPDATE command SET seq = ?3, body = json_set(body, '$.seq', ?3)"
+			     " WHERE box = ?1 AND seq = ?2",
 	[CLOSE_COMMAND] = "UPDATE command SET result = ?3 WHERE box = ?1 AND seq = ?2",
 	[CLOSE_COMMANDS] = "UPDATE command SET result = ?2 WHERE result IS NULL AND box = ?1",
 	[FORGET_CREDITS] = "UPDATE command SET micros = 0 WHERE result IS NULL AND box = ?1 AND account = ?2"
@@ -138,6 +121,27 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[MOVE_BOOK] = "INSERT INTO book(name, micros) VALUES(?1, ?2)"
 		      " ON CONFLICT(name) DO UPDATE SET micros = micros + excluded.micros",
 	[GET_BOOK] = "SELECT micros FROM book WHERE name = ?1",
+	[GET_CUSTOMER] = "SELECT contact, account, code_hash, code_until_ms, wrong, codes_until_ms FROM customer"
+			 " WHERE contact = ?1",
+	[PUT_CUSTOMER] =
+		"INSERT INTO customer(contact, account, code_hash, code_until_ms, wrong, codes_until_ms)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(contact) DO UPDATE SET account = excluded.account,"
+		" code_hash = excluded.code_hash, code_until_ms = excluded.code_until_ms, wrong = excluded.wrong,"
+		" codes_until_ms = excluded.codes_until_ms",
+	[GET_STAFF] = "SELECT name, role, secret, wrong_until_ms FROM staff WHERE name = ?1",
+	[PUT_STAFF] = "INSERT INTO staff(name, role, secret, wrong_until_ms) VALUES(?1, ?2, ?3, ?4)"
+		      " ON CONFLICT(name) DO UPDATE SET role = excluded.role, secret = excluded.secret,"
+		      " wrong_until_ms = excluded.wrong_until_ms",
+	[DROP_STAFF] = "DELETE FROM staff WHERE name = ?1",
+	[EACH_STAFF] = "SELECT name, role FROM staff ORDER BY name",
+	[ADD_SESSION] = "INSERT INTO session(token_hash, kind, name, until_ms) VALUES(?1, ?2, ?3, ?4)",
+	[GET_SESSION] = "SELECT token_hash, kind, name, until_ms FROM session WHERE token_hash = ?1",
+	[DROP_SESSION] = "DELETE FROM session WHERE token_hash = ?1",
+	[PRUNE_SESSIONS] = "DELETE FROM session WHERE kind = ?1 AND name = ?2 AND (until_ms <= ?4 OR token_hash NOT IN"
+			   " (SELECT token_hash FROM session WHERE kind = ?1 AND name = ?2"
+			   " ORDER BY until_ms DESC LIMIT ?3))",
+	[ADD_ACT] = "INSERT INTO act(at_ms, who, what, subject, detail) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[EACH_ACT] = "SELECT number, at_ms, who, what, subject, detail FROM act WHERE number < ?1 ORDER BY number DESC",
 };
 
 /* Each query names what breaks one of the rules of ops_check(). */

@@ -15,6 +15,7 @@
 #define COMMAND_S_DEFAULT 120
 #define COMMAND_S_MAX (366 * 24 * 3600)
 #define CONNECTIONS_DEFAULT 4096
+#define ADDRESS_DEFAULT 64
 #define REQUEST_S_DEFAULT 60
 #define REQUEST_S_MAX 3600
 
@@ -31,6 +32,8 @@ static const char usage[] =
 	"      --behind-proxy              plain HTTP on any address: a TLS proxy stands in front\n"
 	"      --command-seconds N         how long a command may be on its way (default 120)\n"
 	"      --max-connections N         16 to 65000 (default 4096); a sixteenth is kept free of command streams\n"
+	"      --max-per-address N         connections of one address, 0 for any number (default 64; any number on\n"
+	"                                  a loopback address and behind a proxy, unless it is given)\n"
 	"      --request-seconds N         how long a request may take to come in and be answered (default 60)\n"
 	"      --log-level WORD            error, warning, info (default) or debug\n"
 	"      --help, --version\n"
@@ -49,6 +52,7 @@ enum {
 	OPTION_PROXY,
 	OPTION_COMMAND_S,
 	OPTION_CONNECTIONS,
+	OPTION_ADDRESS,
 	OPTION_REQUEST_S,
 	OPTION_LOG_LEVEL,
 	OPTION_HELP,
@@ -67,6 +71,7 @@ static const struct option long_options[] = {
 	{"behind-proxy", no_argument, NULL, OPTION_PROXY},
 	{"command-seconds", required_argument, NULL, OPTION_COMMAND_S},
 	{"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
+	{"max-per-address", required_argument, NULL, OPTION_ADDRESS},
 	{"request-seconds", required_argument, NULL, OPTION_REQUEST_S},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -126,6 +131,11 @@ static const char *take_value(int option, const char *text, struct ops_server_op
 		if (!ops_parse_number(text, OPS_CONNECTIONS_LEAST, OPS_CONNECTIONS_MAX, &number))
 			return "--max-connections must be 16 to 65000";
 		o->connections_max = (unsigned)number;
+	} else if (option == OPTION_ADDRESS) {
+		if (!ops_parse_number(text, 0, OPS_CONNECTIONS_MAX, &number))
+			return "--max-per-address must be 0 to 65000";
+		o->address_max = (unsigned)number;
+		o->address_given = true;
 	} else if (option == OPTION_REQUEST_S) {
 		if (!ops_parse_number(text, 1, REQUEST_S_MAX, &number))
 			return "--request-seconds must be 1 to 3600";
@@ -199,11 +209,12 @@ int main(int argc, char **argv)
 		.command_ms = COMMAND_S_DEFAULT * INT64_C(1000),
 		.request_ms = REQUEST_S_DEFAULT * INT64_C(1000),
 		.connections_max = CONNECTIONS_DEFAULT,
+		.address_max = ADDRESS_DEFAULT,
 	};
 	int code = read_options(argc, argv, &options);
 	if (code >= 0)
 		return code;
 	block_signals();
-	umask(S_IRWXO); /* what it makes is money's and customers' */
+	umask(umask(S_IRWXO) | S_IRWXO); /* what it makes is money's and customers' */
 	return ops_server_run(&options);
 }

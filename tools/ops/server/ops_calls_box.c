@@ -15,7 +15,6 @@
 #define HEARTBEAT_DEFAULT_S 60
 #define HEARTBEAT_MAX_S 3600
 #define STREAMS_RETRY_S 60
-#define EXACT_MAX (UINT64_C(1) << 53) /* sequence numbers beyond it are nobody's */
 
 _Static_assert(OPS_REFUSED_MAX <= BATCH_REFUSED_MAX, "an answer must hold all refusals that the core lists");
 
@@ -85,19 +84,24 @@ static void log_intake(const struct ops_request *q, const struct batch *batch, c
 			 log_text(intake->refused[i].why).text);
 }
 
-static int take_progress(struct ops_request *q, const struct batch *batch, struct ops_error *error)
+static void log_skipped(const struct ops_request *q, const char *why)
 {
+	log_line(LOG_LEVEL_WARNING, "progress_skipped", "box=%s why=%s", log_text(q->name).text, log_text(why).text);
+}
+
+/* Nothing is owed of it, so that nothing that is wrong with it stands in the way of records. */
+static void take_progress(struct ops_request *q, const struct batch *batch)
+{
+	struct ops_error error;
+	if (batch->progress_skipped > 0)
+		log_skipped(q, batch->skipped.text);
 	for (size_t i = 0; i < batch->progress_count; i++) {
 		const struct progress *p = &batch->progress[i];
-		int result = ops_progress(q->server->ops, q->name, p, ops_wall_now_ms(), error);
-		if (result < 0)
-			return result;
-		if (!ops_live_keep(q->box, p)) {
-			snprintf(error->text, sizeof error->text, "out of memory");
-			return -ENOMEM;
-		}
+		if (ops_progress(q->server->ops, q->name, p, ops_wall_now_ms(), &error) < 0)
+			log_skipped(q, error.text);
+		else if (!ops_live_keep(q->box, p))
+			log_skipped(q, "out of memory");
 	}
-	return 0;
 }
 
 static int take_batch(struct ops_request *q, const struct batch *batch, struct ops_intake *intake,
@@ -117,7 +121,8 @@ static int take_batch(struct ops_request *q, const struct batch *batch, struct o
 	q->server->batches++;
 	q->server->records_accepted += intake->accepted_through - before;
 	log_intake(q, batch, intake, before);
-	return take_progress(q, batch, error);
+	take_progress(q, batch);
+	return 0;
 }
 
 static void answer_batch(struct ops_request *q, const struct ops_intake *intake)
@@ -161,7 +166,7 @@ static void answer_stream(struct ops_request *q, uint64_t heartbeat_s, uint64_t 
 		ops_refuse_memory(q);
 		return;
 	}
-	ops_peer_exempt(&q->server->peers, q->connection);
+	ops_peer_exempt(q->connection);
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -173,11 +178,19 @@ void ops_call_commands(struct ops_request *q)
 	const struct ops_streams *streams = &q->server->streams;
 	const char *last = MHD_lookup_connection_value(q->connection, MHD_HEADER_KIND, "Last-Event-ID");
 	uint64_t heartbeat_s = HEARTBEAT_DEFAULT_S, after = 0;
+	struct ops_error error;
 	if (!ops_request_number(q, "heartbeat_s", 1, HEARTBEAT_MAX_S, &heartbeat_s))
 		return;
-	if (last != NULL && !ops_parse_number(last, 0, EXACT_MAX, &after)) {
-		ops_refuse(
-			q, MHD_HTTP_BAD_REQUEST, "bad_request", "Last-Event-ID must be a whole number from 0 to 2^53");
+	if (last != NULL && !ops_parse_number(last, 0, REQUEST_EXACT_MAX, &after)) {
+		ops_refuse(q,
+			   MHD_HTTP_BAD_REQUEST,
+			   "bad_request",
+			   "Last-Event-ID must be a whole number from 0 to 2^53 - 1");
+		return;
+	}
+	int result = ops_decided(q->server->ops, q->name, after, &error);
+	if (result < 0) {
+		ops_refuse_core(q, result, &error);
 		return;
 	}
 	if (q->server->stopping) {

@@ -11,13 +11,7 @@
 #include "ops_calls.h"
 #include "units.h"
 
-static const char *const kind_names[OPS_ACCOUNT_KIND_COUNT] = {[OPS_BOUND] = "bound", [OPS_SHARED] = "shared"};
-static const char *const state_names[OPS_ORDER_STATE_COUNT] = {
-	[OPS_ORDER_SENT] = "sent",
-	[OPS_ORDER_OPEN] = "open",
-	[OPS_ORDER_DONE] = "done",
-	[OPS_ORDER_CANCELLED] = "cancelled",
-};
+#define KEY_SIZE 129 /* of what the core takes: 128 characters and the NUL */
 
 /* --- accounts --- */
 
@@ -35,7 +29,7 @@ void ops_call_account(struct ops_request *q)
 	}
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "account", q->name);
-	cJSON_AddStringToObject(object, "kind", kind_names[kind]);
+	cJSON_AddStringToObject(object, "kind", word_name(&ops_account_kind_words, kind));
 	ops_add_number(object, "limit_micros", limit_micros);
 	ops_add_number(object, "balance_micros", balance_micros);
 	ops_add_number(object, "spendable_micros", spendable_micros);
@@ -45,14 +39,12 @@ void ops_call_account(struct ops_request *q)
 /* False: refused. */
 static bool find_kind(struct ops_request *q, const char *word, enum ops_account_kind *kind)
 {
-	for (unsigned i = 0; i < OPS_ACCOUNT_KIND_COUNT; i++) {
-		if (strcmp(kind_names[i], word) == 0) {
-			*kind = (enum ops_account_kind)i;
-			return true;
-		}
-	}
-	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "kind must be bound or shared");
-	return false;
+	unsigned value = 0;
+	bool found = word_find(&ops_account_kind_words, word, &value);
+	*kind = (enum ops_account_kind)value;
+	if (!found)
+		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "kind must be bound or shared");
+	return found;
 }
 
 void ops_call_put_account(struct ops_request *q)
@@ -78,8 +70,9 @@ void ops_call_put_account(struct ops_request *q)
 		ops_call_account(q);
 }
 
-/* {"micros":N,"key":"..."} for one of the core's calls; 0 or negative errno, or 1 when it was refused already. */
-static int move_money(struct ops_request *q, struct ops_error *error,
+/* {"micros":N,"key":"..."} for one of the core's calls, with the key copied to `used`; 0 or negative errno, or 1
+ * when it was refused already. */
+static int move_money(struct ops_request *q, char used[KEY_SIZE], struct ops_error *error,
 		      int (*move)(struct ops *ops, const char *name, int64_t micros, const char *key,
 				  struct ops_error *error))
 {
@@ -93,6 +86,7 @@ static int move_money(struct ops_request *q, struct ops_error *error,
 	if (ops_take_only(q, object, fields) &&
 	    ops_take_number(q, object, "micros", 1, FEE_MONEY_MAX_MICROS, false, &micros) &&
 	    ops_take_text(q, object, "key", &key)) {
+		word_copy(used, KEY_SIZE, key);
 		result = move(q->server->ops, q->name, micros, key, error);
 		if (result == 0)
 			log_line(LOG_LEVEL_INFO,
@@ -118,13 +112,15 @@ static void answer_account(struct ops_request *q, int result, const struct ops_e
 void ops_call_recharge(struct ops_request *q)
 {
 	struct ops_error error;
-	answer_account(q, move_money(q, &error, ops_recharge), &error);
+	char key[KEY_SIZE];
+	answer_account(q, move_money(q, key, &error, ops_recharge), &error);
 }
 
 void ops_call_refund(struct ops_request *q)
 {
 	struct ops_error error;
-	answer_account(q, move_money(q, &error, ops_refund), &error);
+	char key[KEY_SIZE];
+	answer_account(q, move_money(q, key, &error, ops_refund), &error);
 }
 
 /* --- orders --- */
@@ -156,7 +152,8 @@ static cJSON *receipt_object(const struct receipt *r)
 	return object;
 }
 
-static cJSON *order_object(const struct ops_order *o)
+/* credit_state: of addCredit; NULL for none. */
+static cJSON *order_object(const struct ops_order *o, const char *credit_state)
 {
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "order", o->grant.order);
@@ -164,7 +161,7 @@ static cJSON *order_object(const struct ops_order *o)
 	ops_add_number(object, "outlet", o->outlet + 1);
 	cJSON_AddStringToObject(object, "account", o->grant.account);
 	cJSON_AddStringToObject(object, "mode", word_name(&fee_mode_words, o->grant.mode));
-	cJSON_AddStringToObject(object, "state", state_names[o->state]);
+	cJSON_AddStringToObject(object, "state", word_name(&ops_order_state_words, o->state));
 	ops_add_number(object, "held_micros", o->held_micros);
 	cJSON_AddBoolToObject(object, "started", o->started);
 	ops_add_number(object, "billed_micros", o->billed_micros);
@@ -173,6 +170,8 @@ static cJSON *order_object(const struct ops_order *o)
 	cJSON_AddBoolToObject(object, "price_differs", o->price_differs);
 	cJSON_AddBoolToObject(object, "ledger_lost", o->ledger_lost);
 	cJSON_AddBoolToObject(object, "power_off_sent", o->power_off_sent);
+	if (credit_state != NULL)
+		cJSON_AddStringToObject(object, "credit_state", credit_state);
 	if (o->state == OPS_ORDER_DONE)
 		cJSON_AddItemToObject(object, "receipt", receipt_object(&o->receipt));
 	else
@@ -188,7 +187,7 @@ static void answer_order(struct ops_request *q, unsigned status)
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
 	else
-		ops_answer(q, status, order_object(&order));
+		ops_answer(q, status, order_object(&order, NULL));
 }
 
 void ops_call_order(struct ops_request *q)
@@ -324,12 +323,14 @@ void ops_call_credit(struct ops_request *q)
 {
 	struct ops_error error;
 	struct ops_order order;
-	int result = move_money(q, &error, add_credit_now);
+	char key[KEY_SIZE];
+	const char *state;
+	int result = move_money(q, key, &error, add_credit_now);
+	if (result == 0 && (result = ops_get_order(q->server->ops, q->name, &order, &error)) == 0 &&
+	    (result = ops_credit_state(q->server->ops, key, &state, &error)) == 0) {
+		ops_wake_box(q->server, order.box);
+		ops_answer(q, MHD_HTTP_OK, order_object(&order, state));
+	}
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
-	if (result != 0)
-		return;
-	if (ops_get_order(q->server->ops, q->name, &order, &error) == 0)
-		ops_wake_box(q->server, order.box);
-	answer_order(q, MHD_HTTP_OK);
 }

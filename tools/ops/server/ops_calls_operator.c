@@ -14,7 +14,6 @@
 
 #define TOKEN_BYTES 32 /* of a token that the server makes */
 #define RECORDS_AT_ONCE 500
-#define EXACT_MAX INT64_C(9007199254740991)
 
 /* --- JSON --- */
 
@@ -121,9 +120,8 @@ void ops_call_server(struct ops_request *q)
 {
 	const struct ops_server *s = q->server;
 	struct ops_error error;
-	size_t count;
-	int result;
-	free(ops_box_names(q->server, &count, &result, &error));
+	int64_t count = 0;
+	int result = ops_count_boxes(s->ops, &count, &error);
 	if (result < 0) {
 		ops_refuse_core(q, result, &error);
 		return;
@@ -131,7 +129,7 @@ void ops_call_server(struct ops_request *q)
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "version", METERBOX_VERSION);
 	ops_add_number(object, "uptime_s", (ops_monotonic_now_ms() - s->started_ms) / 1000);
-	ops_add_number(object, "boxes", (int64_t)count);
+	ops_add_number(object, "boxes", count);
 	ops_add_number(object, "streams", s->streams.count);
 	ops_add_number(object, "records_accepted", (int64_t)s->records_accepted);
 	ops_add_number(object, "batches", (int64_t)s->batches);
@@ -264,12 +262,14 @@ static bool read_token(struct ops_request *q, char token[OPS_BEARER_SIZE])
 void ops_call_put_box(struct ops_request *q)
 {
 	struct ops_error error;
-	char token[OPS_BEARER_SIZE];
+	char token[OPS_BEARER_SIZE] = "";
 	if (!read_token(q, token))
 		return;
-	int result = ops_add_box(q->server->ops, q->name, &error);
-	if (result == 0)
-		result = ops_set_token(q->server->ops, q->name, token, &error);
+	if (ops_is_operators(q->server, token)) {
+		ops_refuse(q, MHD_HTTP_CONFLICT, "conflict", "the token is the operator's");
+		return;
+	}
+	int result = ops_provision(q->server->ops, q->name, token, &error);
 	if (result < 0) {
 		ops_refuse_core(q, result, &error);
 		return;
@@ -287,15 +287,17 @@ void ops_call_put_box(struct ops_request *q)
 struct record_list {
 	cJSON *array;
 	size_t count;
+	uint64_t refused[RECORDS_AT_ONCE]; /* seqs */
+	size_t refused_count;
 	bool short_of_memory;
 };
 
 static bool take_record(void *ctx, uint64_t seq, const char *text, size_t length, bool refused)
 {
 	struct record_list *list = ctx;
-	(void)seq;
 	(void)length;
-	(void)refused;
+	if (refused)
+		list->refused[list->refused_count++] = seq;
 	cJSON *item = cJSON_CreateString(text);
 	if (item == NULL || !cJSON_AddItemToArray(list->array, item)) {
 		cJSON_Delete(item);
@@ -305,19 +307,43 @@ static bool take_record(void *ctx, uint64_t seq, const char *text, size_t length
 	return ++list->count < RECORDS_AT_ONCE;
 }
 
+/* Fills an array of Refusal. 0 or negative errno. */
+static int list_refusals(struct ops_request *q, const char *ledger, const struct record_list *list, cJSON *array,
+			 struct ops_error *error)
+{
+	struct ops_refusal refusal;
+	for (size_t i = 0; i < list->refused_count; i++) {
+		int result = ops_refusal(q->server->ops, q->name, ledger, list->refused[i], &refusal, error);
+		if (result < 0)
+			return result;
+		cJSON *item = cJSON_CreateObject();
+		cJSON_AddItemToArray(array, item);
+		ops_add_number(item, "seq", (int64_t)refusal.seq);
+		cJSON_AddStringToObject(item, "code", refusal.code);
+		cJSON_AddStringToObject(item, "why", refusal.why);
+	}
+	return 0;
+}
+
 void ops_call_box_records(struct ops_request *q)
 {
 	struct ops_error error;
 	struct record_list list = {.count = 0};
-	char ledger[LEDGER_ID_SIZE];
+	char newest[LEDGER_ID_SIZE];
+	const char *ledger = newest;
 	uint64_t accepted, from = 1;
-	if (!ops_request_number(q, "from", 0, EXACT_MAX, &from))
+	if (!ops_request_number(q, "from", 0, REQUEST_EXACT_MAX, &from))
 		return;
-	int result = ops_ledger(q->server->ops, q->name, ledger, &accepted, &error);
+	int result = ops_ledger(q->server->ops, q->name, newest, &accepted, &error);
+	const char *wanted = MHD_lookup_connection_value(q->connection, MHD_GET_ARGUMENT_KIND, "ledger");
+	if (wanted != NULL)
+		ledger = wanted;
 	cJSON *object = cJSON_CreateObject();
 	list.array = cJSON_CreateArray();
 	if (result == 0 && ledger[0] != '\0')
 		result = ops_records(q->server->ops, q->name, ledger, from, take_record, &list, &error);
+	if (result == 0)
+		result = list_refusals(q, ledger, &list, cJSON_AddArrayToObject(object, "refused"), &error);
 	bool whole = result == 0 && !list.short_of_memory &&
 		     cJSON_AddStringToObject(object, "ledger", ledger) != NULL &&
 		     cJSON_AddItemToObject(object, "records", list.array);

@@ -13,27 +13,28 @@ struct ops_peer {
 	struct ops_peer *next, *previous;
 	struct MHD_Connection *connection;
 	int64_t since_ms; /* monotonic */
-	bool listed;
+	struct ops_peer_list *list; /* NULL: it has all the time that it wants */
 };
 
-static void unlink_peer(struct ops_peers *all, struct ops_peer *p)
+static void unlink_peer(struct ops_peer *p)
 {
-	if (!p->listed)
+	struct ops_peer_list *all = p->list;
+	if (all == NULL)
 		return;
 	*(p->previous != NULL ? &p->previous->next : &all->first) = p->next;
 	*(p->next != NULL ? &p->next->previous : &all->last) = p->previous;
 	p->next = p->previous = NULL;
-	p->listed = false;
+	p->list = NULL;
 }
 
-/* All have the same patience, so the newest is the last. */
-static void append_peer(struct ops_peers *all, struct ops_peer *p)
+/* All of a list have the same patience, so the newest is the last. */
+static void append_peer(struct ops_peer_list *all, struct ops_peer *p)
 {
 	p->since_ms = ops_monotonic_now_ms();
 	p->previous = all->last;
 	*(all->last != NULL ? &all->last->next : &all->first) = p;
 	all->last = p;
-	p->listed = true;
+	p->list = all;
 }
 
 static struct ops_peer *peer_of(struct MHD_Connection *connection)
@@ -52,9 +53,9 @@ void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **contex
 		if (p == NULL) /* then only the library's patience counts */
 			return;
 		p->connection = connection;
-		append_peer(all, p);
+		append_peer(&all->fresh, p);
 	} else if (*context != NULL) {
-		unlink_peer(all, *context);
+		unlink_peer(*context);
 		free(*context);
 		*context = NULL;
 	}
@@ -63,33 +64,46 @@ void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **contex
 void ops_peer_renew(struct ops_peers *peers, struct MHD_Connection *connection)
 {
 	struct ops_peer *p = peer_of(connection);
-	if (p == NULL || !p->listed)
+	if (p == NULL || p->list == NULL)
 		return;
-	unlink_peer(peers, p);
-	append_peer(peers, p);
+	unlink_peer(p);
+	append_peer(&peers->busy, p);
 }
 
-void ops_peer_exempt(struct ops_peers *peers, struct MHD_Connection *connection)
+void ops_peer_exempt(struct MHD_Connection *connection)
 {
 	struct ops_peer *p = peer_of(connection);
 	if (p != NULL)
-		unlink_peer(peers, p);
+		unlink_peer(p);
 }
 
-void ops_peers_sweep(struct ops_peers *peers, int64_t now_ms)
+static void sweep(struct ops_peer_list *peers, int64_t now_ms)
 {
 	while (peers->first != NULL && now_ms - peers->first->since_ms >= peers->patience_ms) {
 		struct ops_peer *p = peers->first;
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		unlink_peer(peers, p);
+		unlink_peer(p);
 		log_line(LOG_LEVEL_DEBUG, "too_slow", "patience_ms=%lld", (long long)peers->patience_ms);
 		if (info != NULL)
 			shutdown(info->connect_fd, SHUT_RDWR); /* fails when the peer has gone already */
 	}
 }
 
-int64_t ops_peers_next_ms(const struct ops_peers *peers)
+void ops_peers_sweep(struct ops_peers *peers, int64_t now_ms)
+{
+	sweep(&peers->fresh, now_ms);
+	sweep(&peers->busy, now_ms);
+}
+
+static int64_t next_ms(const struct ops_peer_list *peers)
 {
 	return peers->first == NULL ? INT64_MAX : peers->first->since_ms + peers->patience_ms;
+}
+
+int64_t ops_peers_next_ms(const struct ops_peers *peers)
+{
+	int64_t fresh = next_ms(&peers->fresh);
+	int64_t busy = next_ms(&peers->busy);
+	return fresh < busy ? fresh : busy;
 }

@@ -11,20 +11,25 @@
 
 struct ops_peer; /* opaque; one for each connection */
 
-struct ops_peers {
+struct ops_peer_list {
 	struct ops_peer *first, *last; /* the one that is waited for longest is first */
 	int64_t patience_ms;
+};
+
+struct ops_peers {
+	struct ops_peer_list fresh; /* their first request's header is not whole yet */
+	struct ops_peer_list busy;
 };
 
 /* libmicrohttpd's callback for connections that begin and end; cls is the struct ops_peers. */
 void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **context,
 		     enum MHD_ConnectionNotificationCode code);
 
-/* The connection has ended a request: its time begins anew. */
+/* The connection has sent a header, or has ended a request: its time begins anew. */
 void ops_peer_renew(struct ops_peers *peers, struct MHD_Connection *connection);
 
 /* The connection has become a stream. */
-void ops_peer_exempt(struct ops_peers *peers, struct MHD_Connection *connection);
+void ops_peer_exempt(struct MHD_Connection *connection);
 
 /* Shuts the connections down whose time is over; the library closes them. */
 void ops_peers_sweep(struct ops_peers *peers, int64_t now_ms);

@@ -280,6 +280,7 @@ enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, c
 		q->server = server;
 		q->connection = connection;
 		*context = q;
+		ops_peer_renew(&server->peers, connection);
 		server->requests++;
 		return begin(q, method, url);
 	}

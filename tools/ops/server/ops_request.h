@@ -16,6 +16,7 @@
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256
 #define REQUEST_RETRY_S 10
+#define REQUEST_EXACT_MAX ((INT64_C(1) << 53) - 1) /* numbers beyond it are nobody's */
 
 struct ops_request;
 
@@ -90,6 +91,9 @@ bool ops_request_number(struct ops_request *q, const char *name, uint64_t low, u
 bool ops_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);
 
 /* --- routes --- */
+
+/* Whether it is the operator's token; zero-padded. */
+bool ops_is_operators(const struct ops_server *server, const char token[OPS_BEARER_SIZE]);
 
 /* Finds the route and judges who asks, by headers alone: fills route, name and box, or refuses. */
 void ops_route(struct ops_request *q, const char *method, const char *url);

@@ -113,11 +113,12 @@ static bool read_bearer(struct ops_request *q, char token[OPS_BEARER_SIZE])
 }
 
 /* Takes as long wherever they differ. */
-static bool same_token(const char a[OPS_BEARER_SIZE], const char b[OPS_BEARER_SIZE])
+bool ops_is_operators(const struct ops_server *server, const char token[OPS_BEARER_SIZE])
 {
+	const char *a = server->operator_token;
 	volatile unsigned char difference = 0;
 	for (size_t i = 0; i < OPS_BEARER_SIZE; i++)
-		difference |= (unsigned char)(a[i] ^ b[i]);
+		difference |= (unsigned char)(a[i] ^ token[i]);
 	return difference == 0;
 }
 
@@ -204,7 +205,7 @@ static void judge_who(struct ops_request *q)
 		refuse_token(q, "Authorization must be Bearer and a token of at most 128 printable characters");
 	else if (q->route->who == OPS_BOX)
 		judge_box(q, token);
-	else if (!same_token(token, q->server->operator_token))
+	else if (!ops_is_operators(q->server, token))
 		refuse_token(q, "the token is not the operator's");
 }
 

@@ -24,6 +24,7 @@
 
 #define CONNECTION_MEMORY (16 * 1024) /* for headers and what is being sent, of each connection */
 #define IDLE_TIMEOUT_S 30U /* a connection that neither sends nor takes anything; streams that wait are exempt */
+#define HEADER_PATIENCE_MS 10000 /* until the first request's header is there */
 #define STOP_PATIENCE_MS 5000
 #define TIMER_ACCURACY_US 1000
 #define CONNECTIONS_KEPT_LEAST 8 /* for everything but streams; else a sixteenth */
@@ -188,6 +189,13 @@ static void on_library_message(void *cls, const char *format, va_list arguments)
 	log_line(LOG_LEVEL_DEBUG, "http", "message=%s", log_text(text).text);
 }
 
+/* A proxy, and this machine itself, have one address for everybody. 0: no limit. */
+static unsigned address_max(const struct ops_server *s)
+{
+	const struct ops_server_options *o = s->options;
+	return o->address_given || (!o->behind_proxy && !ops_setup_is_local(s->listen_fd)) ? o->address_max : 0;
+}
+
 static int open_http(struct ops_server *s)
 {
 	unsigned flags =
@@ -214,6 +222,8 @@ static int open_http(struct ops_server *s)
 				 s->listen_fd,
 				 MHD_OPTION_CONNECTION_LIMIT,
 				 s->options->connections_max,
+				 MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+				 address_max(s),
 				 MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				 (size_t)CONNECTION_MEMORY,
 				 MHD_OPTION_CONNECTION_TIMEOUT,
@@ -260,7 +270,8 @@ static int open_files(struct ops_server *s)
 	const struct ops_server_options *o = s->options;
 	struct ops_setup_error error;
 	bool made = false;
-	if (ops_setup_token(o->operator_token_file, s->operator_token, &error) < 0 ||
+	if (ops_setup_lock(o->db, &s->lock_fd, &error) < 0 ||
+	    ops_setup_token(o->operator_token_file, s->operator_token, &error) < 0 ||
 	    (o->cert != NULL && (ops_setup_pem(o->cert, false, &s->cert, &error) < 0 ||
 				 ops_setup_pem(o->key, true, &s->key, &error) < 0)) ||
 	    (o->command_key != NULL && ops_setup_command_key(o->command_key, &s->command_key, &made, &error) < 0) ||
@@ -285,12 +296,34 @@ static void take_random(void *ctx, void *bytes, size_t count)
 	abort(); /* ids that somebody can guess are worse than no server */
 }
 
+/* The core tells what an operator should see. */
+static void on_notice(void *ctx, enum ops_notice what, const struct ops_order *order)
+{
+	bool differs = what == OPS_NOTICE_GRANT_DIFFERS;
+	bool grave = differs || order->price_differs || order->ledger_lost || order->written_off_micros > 0;
+	(void)ctx;
+	log_line(grave ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		 differs ? "grant_differs" : "order_closed",
+		 "order=%s box=%s reason=%s energy_mwh=%" PRId64 " billed_micros=%" PRId64 " box_micros=%" PRId64
+		 " written_off_micros=%" PRId64 "%s%s",
+		 log_text(order->grant.order).text,
+		 log_text(order->box).text,
+		 order->state == OPS_ORDER_DONE ? word_name(&end_reason_words, order->receipt.reason) : "none",
+		 order->receipt.energy_mwh,
+		 order->billed_micros,
+		 order->receipt.amount_micros,
+		 order->written_off_micros,
+		 order->price_differs ? " price_differs=yes" : "",
+		 order->ledger_lost ? " ledger_lost=yes" : "");
+}
+
 static int open_store(struct ops_server *s)
 {
 	struct ops_error error;
 	struct ops_options options = {
 		.path = s->options->db,
 		.random = take_random,
+		.notice = on_notice,
 		.command_ms = s->options->command_ms,
 	};
 	if (ops_open(&options, &s->ops, &error) == 0)
@@ -345,6 +378,8 @@ static void close_all(struct ops_server *s)
 	jws_key_free(s->command_key);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
 	free(s->cert);
 	free(s->key);
 }
@@ -370,9 +405,11 @@ int ops_server_run(const struct ops_server_options *options)
 		return EXIT_FAILURE;
 	cJSON_InitHooks(&hooks);
 	s->options = options;
-	s->listen_fd = -1;
+	s->listen_fd = s->lock_fd = -1;
 	s->streams.hangup_fd = -1;
-	s->peers.patience_ms = options->request_ms;
+	s->peers.busy.patience_ms = options->request_ms;
+	s->peers.fresh.patience_ms =
+		options->request_ms < HEADER_PATIENCE_MS ? options->request_ms : HEADER_PATIENCE_MS;
 	s->started_ms = ops_monotonic_now_ms();
 	for (size_t i = 0; code < 0 && i < sizeof steps / sizeof *steps; i++)
 		code = steps[i](s);

@@ -21,6 +21,7 @@ struct ops_server {
 	struct jws_key *command_key; /* NULL: commands are sent unsigned */
 	char operator_token[OPS_BEARER_SIZE]; /* zero-padded */
 	char *cert, *key; /* PEM texts, or NULL */
+	int lock_fd; /* of the database; -1 for none */
 	int listen_fd; /* -1 when the library has it */
 	struct sd_event *event;
 	sd_event_source *timer;

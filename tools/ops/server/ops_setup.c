@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -108,12 +109,37 @@ int ops_setup_command_key(const char *path, struct jws_key **key, bool *made, st
 	*made = false;
 	if ((size_t)snprintf(public_path, sizeof public_path, "%s.pub", path) >= sizeof public_path)
 		return fail(error, "--command-key: the path is too long");
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int checked = fd < 0 ? 0 : check_file(fd, path, true, error);
+	if (fd >= 0)
+		close(fd);
+	if (checked < 0)
+		return checked;
 	int result = jws_load_private(path, key, &jws);
 	if (result == -ENOENT) {
 		*made = true;
 		result = jws_make_key(path, public_path, key, &jws);
+	} else if (result == 0 && access(public_path, F_OK) < 0 && errno == ENOENT) {
+		result = jws_write_public(*key, public_path, &jws);
 	}
 	return result < 0 ? fail(error, "--command-key: %s", jws.text) : 0;
+}
+
+int ops_setup_lock(const char *path, int *fd, struct ops_setup_error *error)
+{
+	char name[PATH_MAX];
+	if (strcmp(path, ":memory:") == 0)
+		return 0;
+	if ((size_t)snprintf(name, sizeof name, "%s-lock", path) >= sizeof name)
+		return fail(error, "--db: the path is too long");
+	*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return fail(error, "%s: %s", name, strerror(errno));
+	if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return fail(error, "--db %s: another meterbox-ops uses it; end that one first", path);
+	return fail(error, "%s: %s", name, strerror(errno));
 }
 
 int ops_setup_port_file(const char *path, unsigned port, struct ops_setup_error *error)
@@ -176,6 +202,13 @@ static bool is_loopback(const union address *address)
 	if (address->any.sa_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
 	return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+bool ops_setup_is_local(int fd)
+{
+	union address address;
+	socklen_t length = sizeof address;
+	return getsockname(fd, &address.any, &length) == 0 && is_loopback(&address);
 }
 
 int ops_setup_listen(const struct ops_server_options *options, int *fd, struct ops_setup_error *error)

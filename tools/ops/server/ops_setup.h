@@ -28,6 +28,8 @@ struct ops_server_options {
 	int64_t command_ms;
 	int64_t request_ms; /* how long a request may take */
 	unsigned connections_max;
+	unsigned address_max; /* connections of one address; 0: as many as there may be */
+	bool address_given; /* else there is no such limit where all come from one address anyway */
 };
 
 struct ops_setup_error {
@@ -42,8 +44,15 @@ int ops_setup_token(const char *path, char token[OPS_BEARER_SIZE], struct ops_se
 /* Reads a PEM file as a text, which the caller frees. secret: others may not read it. */
 int ops_setup_pem(const char *path, bool secret, char **text, struct ops_setup_error *error);
 
-/* Loads the key that signs commands, or makes it, together with PATH.pub, when there is none. */
+/* Loads the key that signs commands, or makes it, together with PATH.pub, when there is none; others may not
+ * read it. A missing PATH.pub is written again. */
 int ops_setup_command_key(const char *path, struct jws_key **key, bool *made, struct ops_setup_error *error);
+
+/* Locks the database against a second server, by PATH-lock; *fd stays open as long as it is used. */
+int ops_setup_lock(const char *path, int *fd, struct ops_setup_error *error);
+
+/* Whether no other address than this machine's own can reach the socket. */
+bool ops_setup_is_local(int fd);
 
 /* Opens the listening socket. Plain HTTP is refused on an address that others can reach, unless a proxy is in front. */
 int ops_setup_listen(const struct ops_server_options *options, int *fd, struct ops_setup_error *error);
