@@ -33,8 +33,8 @@ struct fee_bill {
 /* The line's name as receipts write it ("energy", "service", "start"). Never NULL. */
 const char *fee_line_name(enum fee_line_kind kind);
 
-/* Prices energy (each part and the total 0 to FEE_ENERGY_MAX_MWH) by a tariff that fee_tariff_fault() accepts. One energy line for each rate that was used.
- * Zero energy costs nothing, the start fee included: such a bill has no lines.
+/* Prices energy (each part and the total 0 to FEE_ENERGY_MAX_MWH) by a tariff that fee_tariff_fault() accepts. One energy
+ * line for each rate that was used. Zero energy costs nothing, the start fee included: such a bill has no lines.
  * The total never falls when the energy grows. False, with *bill unchanged, when an amount would pass
  * FEE_MONEY_MAX_MICROS, or when some of the energy is of a rate that the tariff does not have. */
 bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy, struct fee_bill *bill);
