@@ -63,7 +63,8 @@ static bool read_phone(const char *text, char canonical[PEOPLE_CONTACT_SIZE])
 		DIGITS_MOST = 15
 	}; /* E.164 */
 	size_t used = 0;
-	bool international = text[0] == '+' || strncmp(text, "00", 2) == 0;
+	if (text[0] != '+' && strncmp(text, "00", 2) != 0)
+		return false; /* whose country? */
 	canonical[used++] = '+';
 	for (const char *at = text + (text[0] == '+' ? 1 : 2); *at != '\0'; at++) {
 		if (isdigit((unsigned char)*at) && used <= DIGITS_MOST)
@@ -72,7 +73,7 @@ static bool read_phone(const char *text, char canonical[PEOPLE_CONTACT_SIZE])
 			return false;
 	}
 	canonical[used] = '\0';
-	return international && used > DIGITS_LEAST && canonical[1] != '0';
+	return used > DIGITS_LEAST && canonical[1] != '0';
 }
 
 /* What can be an address; whether it is one, the code shows. */
