@@ -61,7 +61,7 @@ static bool has_foreign_energy(const struct fee_tariff *tariff, const struct fee
 bool fee_price(const struct fee_tariff *tariff, const struct fee_energy *energy, struct fee_bill *bill)
 {
 	int64_t total_mwh = fee_energy_total(energy);
-	assert(fee_tariff_fault(tariff) == NULL);
+	assert(tariff->quantum_micros > 0 && tariff->rate_count <= FEE_RATES_MAX); /* judged when it was read */
 	assert(total_mwh >= 0 && total_mwh <= FEE_ENERGY_MAX_MWH);
 	struct fee_bill sum = {0};
 	struct fee_line service = {

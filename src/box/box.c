@@ -375,6 +375,7 @@ void box_view(const struct box *box, unsigned outlet, struct outlet_view *view)
 	assert(outlet < box->config.outlet_count);
 	const struct outlet *o = &box->outlets[outlet];
 	*view = (struct outlet_view){
+		.state = o->state,
 		.breaker = o->breaker.state,
 		.door_known = o->door.known,
 		.door_closed = o->door.stable,

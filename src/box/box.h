@@ -130,6 +130,7 @@ void box_progress(const struct box *box, unsigned outlet, struct progress *progr
 
 /* What else can be seen of an outlet, for people who look into the box. */
 struct outlet_view {
+	enum outlet_state state;
 	enum breaker_state breaker;
 	bool door_known;
 	bool door_closed;

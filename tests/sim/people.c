@@ -13,11 +13,11 @@ static int64_t soon(struct world *w, int64_t low_ms, int64_t high_ms)
 
 static enum outlet_state state_of(struct world *w, unsigned outlet)
 {
-	struct progress p;
+	struct outlet_view view;
 	if (!w->alive)
 		return OUTLET_STATE_COUNT;
-	box_progress(w->box, outlet, &p, world_moment(w));
-	return p.state;
+	box_view(w->box, outlet, &view);
+	return view.state;
 }
 
 /* --- what a customer does at the server --- */

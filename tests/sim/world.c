@@ -263,11 +263,11 @@ static void happen(struct world *w, struct happening *h)
 
 static void states_of(struct world *w, enum outlet_state states[OUTLETS_MAX])
 {
-	struct progress p;
+	struct outlet_view view;
 	for (unsigned i = 0; i < w->box_config.outlet_count; i++) {
-		box_progress(w->box, i, &p, world_moment(w));
-		states[i] = p.state;
-		if (p.state == OUTLET_FAULTED)
+		box_view(w->box, i, &view);
+		states[i] = view.state;
+		if (view.state == OUTLET_FAULTED)
 			people_call_technician(w, i);
 	}
 }

@@ -119,9 +119,12 @@ static void hex_of(struct ops *ops, size_t bytes, char *text)
 static int hash_code(struct ops *ops, const char *contact, const char *code, char hash[RECORD_HASH_SIZE],
 		     struct ops_error *error)
 {
-	char text[PEOPLE_CONTACT_SIZE + PEOPLE_CODE_SIZE + 1];
-	int length = snprintf(text, sizeof text, "%s %s", contact, code);
-	return ops_hash(ops, text, (size_t)length, hash, error);
+	char text[PEOPLE_CONTACT_SIZE + PEOPLE_CODE_SIZE];
+	size_t length = strlen(contact);
+	memcpy(text, contact, length);
+	text[length++] = ' ';
+	memcpy(text + length, code, strlen(code));
+	return ops_hash(ops, text, length + strlen(code), hash, error);
 }
 
 /* scrypt$LOGN$R$P$SALT$HASH, so that costs can rise later. */
