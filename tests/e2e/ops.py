@@ -5,6 +5,7 @@ Used by the tests of this folder and by tests/bench; Python's standard library o
 conditions, never for a time."""
 import argparse
 import base64
+import errno
 import gzip
 import hashlib
 import http.client
@@ -486,8 +487,10 @@ def raw(ops, data, patience=PATIENCE_S):
             peer.shutdown(socket.SHUT_WR)
             while part := peer.recv(65536):
                 got += part
-        except ConnectionError:
-            pass
+        except OSError as error:
+            # Closed, perhaps before it was spoken to; the last of these is how shutdown() finds that.
+            if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
+                raise
         return got
 
 
