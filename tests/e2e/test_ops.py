@@ -946,10 +946,15 @@ class Strangers(ops.OpsTest):
     def test_full(self):
         """More connections than allowed wait for their turn, and get it."""
         server = self.ops("--max-connections", "16")
-        for _ in range(2):
-            peers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+        for number in range(60):
+            # Full, and with room again, within one turn of the server's loop: it is held meanwhile.
+            if number % 2 == 0:
+                server.process.send_signal(signal.SIGSTOP)
+            peers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(number % 40)]
             for peer in peers:
                 peer.close()
+            if number % 2 == 0:
+                server.process.send_signal(signal.SIGCONT)
             self.assertEqual(server.call("GET", "/v1/health").status, 200)
 
     def test_reset_streams(self):

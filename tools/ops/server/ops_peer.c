@@ -54,7 +54,10 @@ void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **contex
 			return;
 		p->connection = connection;
 		append_peer(&all->fresh, p);
-	} else if (*context != NULL) {
+		return;
+	}
+	all->closed = true;
+	if (*context != NULL) {
 		unlink_peer(*context);
 		free(*context);
 		*context = NULL;

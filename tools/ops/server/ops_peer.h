@@ -19,6 +19,7 @@ struct ops_peer_list {
 struct ops_peers {
 	struct ops_peer_list fresh; /* their first request's header is not whole yet */
 	struct ops_peer_list busy;
+	bool closed; /* one has ended since somebody set this to false */
 };
 
 /* libmicrohttpd's callback for connections that begin and end; cls is the struct ops_peers. */

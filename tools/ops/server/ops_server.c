@@ -52,22 +52,11 @@ static int lose_http(struct ops_server *s)
 	return sd_event_exit(s->event, EXIT_FAILURE);
 }
 
-static bool is_full(struct ops_server *s)
-{
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-	return info != NULL && info->num_connections >= s->options->connections_max;
-}
-
-/* The library stops listening when it has all the connections that it may have, and looks whether it has room again
- * only when it begins to run: so it must run once more when it comes to have room. */
 static int run_http(struct ops_server *s)
 {
-	bool was_full = s->full;
 	s->streams.resumed = false;
-	if (MHD_run(s->http) != MHD_YES)
-		return lose_http(s);
-	s->full = is_full(s);
-	return !was_full || s->full || MHD_run(s->http) == MHD_YES ? 0 : lose_http(s);
+	s->peers.closed = false;
+	return MHD_run(s->http) == MHD_YES ? 0 : lose_http(s);
 }
 
 static int on_http(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -102,7 +91,9 @@ static int64_t next_ms(struct ops_server *s, int64_t now_ms)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	int64_t next = s->streams.beat_ms;
-	if (s->streams.resumed)
+	/* The library stops listening when it has all the connections that it may have, perhaps for a moment within one run,
+	 * and looks whether it has room again only when it begins to run: so it must run once more behind each that ended. */
+	if (s->streams.resumed || s->peers.closed)
 		return now_ms;
 	if (ops_peers_next_ms(&s->peers) < next)
 		next = ops_peers_next_ms(&s->peers);

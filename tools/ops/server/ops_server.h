@@ -35,7 +35,6 @@ struct ops_server {
 	uint64_t batches;
 	int64_t started_ms; /* monotonic */
 	int64_t deadline_ms; /* while stopping: when patience ends */
-	bool full; /* the library has all the connections that it may have */
 	bool stopping;
 };
 
