@@ -133,16 +133,17 @@ class Script(unittest.TestCase):
         return subprocess.run([str(TOOLS / "demo"), *words], capture_output=True, text=True, timeout=box.PATIENCE_S)
 
     def test_usage(self):
-        for words in ((), ("--keep",), ("--headless", "--loud"), ("more",)):
+        for words in (("--headless", "--loud"), ("more",), ("--port",), ("--port=",), ("--port", ""), ("--port", "x"),
+                      ("--port", "0"), ("--port", "-1"), ("--port", "65536"), ("--port", "99999999999999999999"),
+                      ("--port=80a",), ("--port", "--keep"), ("--headless", "--port", "8080")):
             done = self.call(*words)
             self.assertEqual((done.returncode, done.stdout), (64, ""), words)
             self.assertEqual(len(done.stderr.splitlines()), 1, words)
-        self.assertIn("only --headless exists", self.call().stderr)
 
     def test_help(self):
         done = self.call("--help")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        for word in ("--headless", "--keep", "Exit codes"):
+        for word in ("--headless", "--keep", "--port", "Exit codes"):
             self.assertIn(word, done.stdout)
 
 
