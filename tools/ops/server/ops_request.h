@@ -16,6 +16,7 @@
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256
 #define REQUEST_RETRY_S 10
+#define REQUEST_STREAMS_RETRY_S 60
 #define REQUEST_EXACT_MAX ((INT64_C(1) << 53) - 1) /* numbers beyond it are nobody's */
 
 struct ops_request;
@@ -75,6 +76,14 @@ void ops_answer_text(struct ops_request *q, unsigned status, char *text);
 void ops_refuse(struct ops_request *q, unsigned status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void ops_refuse_memory(struct ops_request *q);
+
+/* Whether a stream may begin; else it is refused, with 429 when there is no room. */
+bool ops_may_stream(struct ops_request *q, bool room);
+
+/* Answers with a watcher of the box, or of all boxes with NULL; see ops_stream.h. When it is refused, the source is
+ * closed. */
+void ops_answer_watcher(struct ops_request *q, const struct ops_stream_source *source, void *ctx,
+			struct ops_live_box *box);
 
 /* What the core's negative errno means. */
 void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *error);
