@@ -1,5 +1,5 @@
-/* tools/ops/server/ops_live.h: what the server knows of boxes only as long as it runs: who was heard when, the latest
- * progress, the open stream, who watches.
+/* tools/ops/server/ops_live.h: what the server knows of boxes only as long as it runs: who was heard when, how far
+ * its ledger goes, the latest progress, the open stream, who watches.
  *
  * Room: tools/ops/server. Entries are made for boxes of the store only, so that their number is the store's; they stay
  * until the end. */
@@ -18,7 +18,12 @@ struct ops_stream;
 struct ops_live_box {
 	char name[BOX_ID_SIZE];
 	int64_t heard_ms; /* wall time; 0: not since this process began */
+<<<<<<< HEAD
 	struct ops_box_stream *stream; /* NULL: none is open */
+=======
+	uint64_t newest; /* the last durable record of its ledger, as its last batch said; 0: it has not said */
+	struct ops_stream *stream; /* NULL: none is open */
+>>>>>>> h6
 	struct progress *progress[OUTLETS_MAX]; /* the latest; NULL: none */
 	struct ops_stream *watchers; /* of this box alone */
 	uint64_t change; /* counts the changes of all boxes that somebody watches; 0: none yet */
