@@ -18,12 +18,8 @@ struct ops_stream;
 struct ops_live_box {
 	char name[BOX_ID_SIZE];
 	int64_t heard_ms; /* wall time; 0: not since this process began */
-<<<<<<< HEAD
 	struct ops_box_stream *stream; /* NULL: none is open */
-=======
 	uint64_t newest; /* the last durable record of its ledger, as its last batch said; 0: it has not said */
-	struct ops_stream *stream; /* NULL: none is open */
->>>>>>> h6
 	struct progress *progress[OUTLETS_MAX]; /* the latest; NULL: none */
 	struct ops_stream *watchers; /* of this box alone */
 	uint64_t change; /* counts the changes of all boxes that somebody watches; 0: none yet */
