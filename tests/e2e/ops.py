@@ -416,8 +416,8 @@ class Box:
 
     def batch(self, since=None, reports=()):
         since = self.accepted if since is None else since
-        return {"ledger": self.records.ledger, "records": self.records.texts[since:since + 500],
-                "progress": list(reports)}
+        return {"ledger": self.records.ledger, "newest": len(self.records.texts),
+                "records": self.records.texts[since:since + 500], "progress": list(reports)}
 
     def post(self, batch=None, packed=False):
         body = json.dumps(self.batch() if batch is None else batch).encode()

@@ -106,7 +106,7 @@ PROGRESS = {"outlet": 1, "mono_ms": 934881, "time": TIME, "time_quality": "synch
             "low_credit": False}
 # What may be left out of a good value, by its name.
 OPTIONAL = {"rate", "rates_mwh", "utc_offset_min", "version", "detail", "name", "service_price_micros",
-            "start_fee_micros", "work_order"}
+            "start_fee_micros", "work_order", "newest"}
 
 
 def record(kind, seq=12, **more):
@@ -121,7 +121,7 @@ def command(kind, seq=7, **more):
 
 
 def batch(records=(), progress=()):
-    return {"ledger": LEDGER, "records": [json.dumps(r, separators=(",", ":")) for r in records],
+    return {"ledger": LEDGER, "newest": len(records), "records": [json.dumps(r, separators=(",", ":")) for r in records],
             "progress": list(progress)}
 
 
@@ -1003,7 +1003,8 @@ class Server(ops.OpsTest):
 
     def wrong_bodies(self):
         """Each planted damage to each body: never accepted, which the tap sees to."""
-        bodies = (("POST", "/v1/boxes/box-1/records", {"ledger": "0" * 32, "records": [], "progress": [PROGRESS]}),
+        bodies = (("POST", "/v1/boxes/box-1/records", {"ledger": "0" * 32, "newest": 1, "records": [],
+                                                         "progress": [PROGRESS]}),
                   ("PUT", "/v1/operator/boxes/box-9", {"token": "a-token-of-our-own"}),
                   ("PUT", "/v1/operator/accounts/cat", {"kind": "bound", "limit_micros": 5}),
                   ("POST", "/v1/operator/accounts/ann/recharges", {"micros": 5, "key": "k"}),

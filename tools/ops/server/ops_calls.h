@@ -32,7 +32,7 @@ void ops_call_credit(struct ops_request *q);
 /* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
 char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE];
 
-/* There may be a command for the box. */
+/* Something was made for the box: there may be a command for it. */
 void ops_wake_box(struct ops_server *server, const char *name);
 
 /* --- JSON, as the wire has it; false when memory is short --- */

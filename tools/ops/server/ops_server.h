@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "ops.h"
+#include "ops_box_stream.h"
 #include "ops_live.h"
 #include "ops_peer.h"
 #include "ops_setup.h"
