@@ -22,8 +22,6 @@
 #define PASSWORDS_AT_ONCE 5 /* wrong ones for a name */
 #define HASH_REST_MS INT64_C(2000) /* whoever asks: each takes the only thread for some tenths of a second */
 #define HASHES_AT_ONCE 10
-#define CUSTOMER_SESSION_MS (30 * 24 * 60 * MINUTE_MS)
-#define STAFF_SESSION_MS (12 * 60 * MINUTE_MS)
 #define SESSIONS_MAX 10 /* of one person; the oldest goes */
 
 /* One of the least that OWASP calls enough (Password Storage Cheat Sheet): 32 MB for some tenths of a second. */
@@ -170,7 +168,7 @@ static int begin_session(struct ops *ops, const struct person *person, int64_t n
 	struct session_row row = {.kind = person->kind};
 	hex_of(ops, SECRET_BYTES, token);
 	memcpy(row.name, person->name, sizeof row.name);
-	row.until_ms = now_ms + (person->kind == PERSON_STAFF ? STAFF_SESSION_MS : CUSTOMER_SESSION_MS);
+	row.until_ms = now_ms + (person->kind == PERSON_STAFF ? PEOPLE_STAFF_SESSION_MS : PEOPLE_CUSTOMER_SESSION_MS);
 	int result = ops_hash(ops, token, strlen(token), row.token_hash, error);
 	if (result == 0)
 		result = store_add_session(ops->store, &row, error);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "ops_who.h"
 
 #define BODY_FIRST 4096 /* bytes that are taken for a body at first */
 
@@ -24,6 +25,9 @@ static void set_response(struct ops_request *q, unsigned status, char *text)
 	}
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(q->response, "X-Content-Type-Options", "nosniff");
+	if (q->cookie[0] != '\0')
+		MHD_add_response_header(q->response, MHD_HTTP_HEADER_SET_COOKIE, q->cookie);
 	q->status = status;
 }
 
@@ -69,6 +73,12 @@ void ops_refuse_memory(struct ops_request *q)
 	ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "memory is short; try again later");
 }
 
+void ops_refuse_often(struct ops_request *q, int64_t wait_ms, const char *what)
+{
+	q->retry_s = (unsigned)((wait_ms + 999) / 1000);
+	ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many", "%s; try again in %u s", what, q->retry_s);
+}
+
 void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *error)
 {
 	static const struct {
@@ -102,6 +112,11 @@ static void add_number_header(struct MHD_Response *response, const char *name, u
 	MHD_add_response_header(response, name, digits);
 }
 
+static bool takes_token(const struct ops_request *q)
+{
+	return q->route != NULL && (q->route->who == OPS_BOX || q->route->who == OPS_OPERATOR);
+}
+
 /* Gives a refusal its body. */
 static void make_refusal(struct ops_request *q)
 {
@@ -116,7 +131,8 @@ static void make_refusal(struct ops_request *q)
 	if (q->retry_s > 0)
 		add_number_header(q->response, MHD_HTTP_HEADER_RETRY_AFTER, q->retry_s);
 	if (status == MHD_HTTP_UNAUTHORIZED)
-		MHD_add_response_header(q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+		MHD_add_response_header(
+			q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, takes_token(q) ? "Bearer" : "Cookie");
 	if (q->allow[0] != '\0')
 		MHD_add_response_header(q->response, MHD_HTTP_HEADER_ALLOW, q->allow);
 }
@@ -223,7 +239,7 @@ static void judge_encoding(struct ops_request *q)
 {
 	const char *type = header(q, MHD_HTTP_HEADER_CONTENT_TYPE);
 	const char *encoding = header(q, MHD_HTTP_HEADER_CONTENT_ENCODING);
-	if (type != NULL && q->route->body_max > 0 && !is_json(type)) {
+	if (type == NULL ? q->must_be_json : q->route->body_max > 0 && !is_json(type)) {
 		ops_refuse(q,
 			   MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 			   "unsupported_media_type",
@@ -289,8 +305,10 @@ enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, c
 		*size = 0;
 		return result;
 	}
-	if (q->status == 0)
+	if (q->status == 0) {
 		q->route->handle(q);
+		ops_note(q);
+	}
 	drop_body(q);
 	return send_answer(q);
 }
