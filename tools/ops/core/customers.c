@@ -264,7 +264,7 @@ int ops_press(struct ops *ops, const char *account, const char *number, enum com
 		return 0;
 	memcpy(command.box, order.box, sizeof command.box);
 	command.outlet = order.outlet;
-	if (type == COMMAND_START || type == COMMAND_STOP)
+	if (type != COMMAND_UNLOCK)
 		memcpy(command.u.session.order, order.grant.order, sizeof command.u.session.order);
 	result = ops_send_for(ops, &command, order.grant.order, now_ms, error);
 	*queued = result == 0;
