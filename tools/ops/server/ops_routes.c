@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ops_calls.h"
+#include "ops_pages.h"
 #include "ops_who.h"
 
 /* What the operator's side may ask, and what it may do: then it is noted who did it. */
@@ -17,7 +18,17 @@
 		method, pattern, handle, OPS_OPERATOR, REQUEST_OPERATOR_BODY_MAX, .role = least, .act = word           \
 	}
 
+#define SHOWS(pattern, handle)                                                                                         \
+	{                                                                                                              \
+		"GET", pattern, handle, OPS_ANYONE, .head = true                                                       \
+	}
+
 static const struct ops_route routes[] = {
+	SHOWS("/", ops_page_customer),
+	SHOWS("/o/{}", ops_page_customer),
+	SHOWS("/desk", ops_page_desk),
+	SHOWS("/sandbox/pay/{}", ops_page_sandbox),
+	SHOWS("/pages/{}", ops_page_part),
 	{"POST", "/v1/boxes/{}/records", ops_call_records, OPS_BOX, REQUEST_BOX_BODY_MAX, .gzip = true},
 	{"GET", "/v1/boxes/{}/commands", ops_call_commands, OPS_BOX},
 	{"GET", "/v1/health", ops_call_health, OPS_ANYONE},
