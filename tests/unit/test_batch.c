@@ -153,7 +153,7 @@ START_TEST(a_batch_looks_like_this)
 		"\",\"newest\":9007199254740991,\"records\":[\"{\\\"seq\\\":1}\",\"a\\\\b\\n/\"],\"progress\":"
 		"[{\"outlet\":3,\"mono_ms\":0,\"time\":\"1970-01-01T00:00:00.000Z\",\"time_quality\":\"unknown\","
 		"\"state\":\"available\",\"missing\":0,\"has_register\":false,\"register_mwh\":0,"
-		"\"reading_age_ms\":0,\"power_mw\":0,\"energy_mwh\":0,\"cost_micros\":1000000000000000,"
+		"\"reading_age_ms\":0,\"power_mw\":0,\"energy_mwh\":0,\"energised_ms\":0,\"cost_micros\":1000000000000000,"
 		"\"remaining_micros\":0,\"remaining_ms\":0,\"low_credit\":false}]}");
 	free(text);
 }

@@ -329,7 +329,7 @@ static const char *const plain[DOCUMENT_COUNT] = {
 		"{\"outlet\":1,\"mono_ms\":5000,\"time\":\"2026-11-21T01:38:46.123Z\",\"time_quality\":"
 		"\"relative\",\"state\":\"supplying\",\"missing\":0,\"order\":\"A-1\",\"has_register\":true,"
 		"\"register_mwh\":5000000,\"reading_age_ms\":300,\"power_mw\":2000000,\"energy_mwh\":4000000,"
-		"\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
+		"\"energised_ms\":7200000,\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
 	[DOCUMENT_OUTLET] =
 		"{\"serial\":\"123456\",\"register_mwh\":9,\"billed_mwh\":2,\"service_mwh\":3,\"outside_mwh\":4,"
 		"\"session_mwh\":0,\"session\":{\"phase\":\"none\",\"grant\":{\"session_kind\":\"customer\","
@@ -516,6 +516,8 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_PROGRESS, "\"reading_age_ms\":300", "\"reading_age_ms\":-2", "reading_age_ms"},
 	{DOCUMENT_PROGRESS, "\"remaining_ms\":-1", "\"remaining_ms\":-2", "remaining_ms"},
 	{DOCUMENT_PROGRESS, "\"cost_micros\":800000", "\"cost_micros\":-1", "cost_micros"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":-1", "energised_ms"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":3162240000001", "energised_ms"},
 	{DOCUMENT_OUTLET, "\"billed_mwh\":2", "\"billed_mwh\":-2", "billed_mwh"},
 	{DOCUMENT_OUTLET, "\"register_mwh\":9", "\"register_mwh\":1000000000000001", "register_mwh"},
 	{DOCUMENT_OUTLET, "\"energised_ms\":0", "\"energised_ms\":-1", "energised_ms"},
