@@ -16,6 +16,8 @@
 #define PLACE_CODE_SIZE 17
 #define PLACE_LABEL_CHARACTERS 40
 #define PLACE_LABEL_SIZE (4 * PLACE_LABEL_CHARACTERS + 1) /* UTF-8 */
+#define PLACE_TIME_LEAST_MS 1000 /* of each of a place's times */
+#define PLACE_TIME_MAX_MS 86400000
 #define PLACE_FULL_MA_MAX 1000000
 #define AGREEMENT_SIZE 20001 /* of each language's text, in bytes */
 
@@ -49,8 +51,8 @@ struct place {
 	char tariff[FEE_TARIFF_ID_SIZE]; /* always its newest version */
 	char label[PLACE_LABEL_SIZE]; /* for people: 1 to 40 characters */
 	enum fee_mode mode;
-	int64_t hold_ms; /* of an order's grant, above 0; as are ... */
-	int64_t lease_ms; /* ... in remote mode, where it is above 0; not used in local mode */
+	int64_t hold_ms; /* of an order's grant */
+	int64_t lease_ms; /* of an order's grant in remote mode; in local mode it means nothing */
 	int64_t full_ma; /* an order until full ends once the current has been lower, ... */
 	int64_t full_ms; /* ... for so long */
 };
