@@ -56,7 +56,7 @@ class Live(demo_parts.Parts):
         self.hands = None
         self.box_log = BoxLog(self.world.boxsim.log)
         self.desk = Desk()
-        self.messages_seen = 0
+        self.message = None  # the newest that was told
         self.messages_ms = 0
         self.session = None  # the first customer's order as its page would know it
 
@@ -93,9 +93,10 @@ class Live(demo_parts.Parts):
     def take_messages(self):
         """Codes that were sent to customers: whoever sits here is their phone."""
         messages = self.server.operator("GET", "messages")["messages"]
-        for message in reversed(messages[:len(messages) - self.messages_seen]):
+        new = messages[:messages.index(self.message)] if self.message in messages else messages
+        for message in reversed(new):
             self.tell("message", f"to {message['contact']}: {message['text']}")
-        self.messages_seen = len(messages)
+        self.message = messages[0] if messages else None
 
     def wait(self, what, condition):
         def look():

@@ -140,7 +140,10 @@ enum end_reason supply_forbidden(const struct box *box, const struct outlet *o);
 /* Whether the lease's time has run out since the server's last word; never in local mode. */
 bool supply_lease_is_over(const struct box *box, const struct outlet *o);
 int64_t supply_deadline(const struct box *box, const struct outlet *o);
-int64_t supply_energised_ms(const struct box *box, const struct outlet *o);
+
+/* How long the session has been supplied by this moment, which is not before the last event. */
+int64_t supply_energised_ms(const struct box *box, const struct outlet *o, int64_t at_ms);
+
 void supply_open(struct box *box, struct outlet *o);
 int64_t supply_bound_mwh(const struct box *box, const struct outlet *o);
 

@@ -282,7 +282,7 @@ static void end(struct box *box, struct outlet *o, enum end_reason reason, bool 
 void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason)
 {
 	const struct session_image *session = &box->image.outlets[o->index].session;
-	int64_t energised_ms = supply_energised_ms(box, o);
+	int64_t energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	supply_open(box, o);
 	o->start_wanted = false;
 	o->boot_pending = false;

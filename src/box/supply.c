@@ -189,10 +189,10 @@ void supply_split_now(struct box *box, struct outlet *o)
 		split_at_boot(box, o, o->reading.register_mwh);
 }
 
-int64_t supply_energised_ms(const struct box *box, const struct outlet *o)
+int64_t supply_energised_ms(const struct box *box, const struct outlet *o, int64_t at_ms)
 {
 	int64_t before = session_of(box, o)->energised_ms;
-	return o->driven ? before + (box->now.mono_ms - o->driven_since_ms) : before;
+	return o->driven ? before + (at_ms - o->driven_since_ms) : before;
 }
 
 int64_t supply_bound_mwh(const struct box *box, const struct outlet *o)
@@ -299,7 +299,7 @@ static int64_t worst_case_deadline(const struct box *box, const struct outlet *o
 
 static void pause(struct box *box, struct outlet *o, enum end_reason reason)
 {
-	int64_t energised_ms = supply_energised_ms(box, o);
+	int64_t energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	supply_open(box, o);
 	supply_split_now(box, o);
 	struct record r = box_record(box, RECORD_PAUSED, (int)o->index);
@@ -400,7 +400,7 @@ static void mark(struct box *box, struct outlet *o)
 		return;
 	}
 	struct record r = box_record(box, RECORD_MARK, (int)o->index);
-	r.u.mark.energised_ms = supply_energised_ms(box, o);
+	r.u.mark.energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	/* The image's count moves to now, and the time since then with it. */
 	o->driven_since_ms = box->now.mono_ms;
 	o->mark_ms = box->now.mono_ms + box->config.mark_ms;

@@ -111,8 +111,7 @@ static bool energy_fits(int64_t mwh)
 	return mwh >= 0 && mwh <= FEE_ENERGY_MAX_MWH;
 }
 
-/* A century: no duration in this trade is longer. */
-static bool duration_fits(int64_t ms)
+bool duration_fits(int64_t ms)
 {
 	return ms >= 0 && ms <= INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR;
 }

@@ -210,6 +210,9 @@ void word_copy(char *dest, size_t size, const char *src);
 /* Whether records of this kind name a session by its order. */
 bool record_is_of_session(enum record_kind kind);
 
+/* Whether a time in ms is one of this trade: 0 to a century. */
+bool duration_fits(int64_t ms);
+
 /* NULL for a grant whose fields are within their limits, else a sentence that names the field. */
 const char *grant_fault(const struct grant *grant);
 

@@ -373,6 +373,7 @@ void sample_progress(struct sample *s, struct progress *p)
 	p->power_mw = sample_edgy(s, -FEE_POWER_MAX_MW, FEE_POWER_MAX_MW);
 	p->energy_mwh = energy(s);
 	sample_energies(s, &p->by_rate);
+	p->energised_ms = duration(s);
 	p->cost_micros = money(s);
 	p->remaining_micros = money(s);
 	p->remaining_ms = sample_edgy(s, -1, SAMPLE_CENTURY_MS);
@@ -559,8 +560,8 @@ bool sample_same_progress(const struct progress *a, const struct progress *b)
 {
 	return SAME(outlet) && same_moment(&a->at, &b->at) && SAME(state) && SAME(missing) && SAME_TEXT(order) &&
 	       SAME(has_register) && SAME(register_mwh) && SAME(reading_age_ms) && SAME(power_mw) && SAME(energy_mwh) &&
-	       same_energy(&a->by_rate, &b->by_rate) && SAME(cost_micros) && SAME(remaining_micros) &&
-	       SAME(remaining_ms) && SAME(low_credit);
+	       same_energy(&a->by_rate, &b->by_rate) && SAME(energised_ms) && SAME(cost_micros) &&
+	       SAME(remaining_micros) && SAME(remaining_ms) && SAME(low_credit);
 }
 
 static bool same_session(const struct session_image *a, const struct session_image *b)

@@ -329,7 +329,7 @@ static const char *const plain[DOCUMENT_COUNT] = {
 		"{\"outlet\":1,\"mono_ms\":5000,\"time\":\"2026-11-21T01:38:46.123Z\",\"time_quality\":"
 		"\"relative\",\"state\":\"supplying\",\"missing\":0,\"order\":\"A-1\",\"has_register\":true,"
 		"\"register_mwh\":5000000,\"reading_age_ms\":300,\"power_mw\":2000000,\"energy_mwh\":4000000,"
-		"\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
+		"\"energised_ms\":7200000,\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
 	[DOCUMENT_OUTLET] =
 		"{\"serial\":\"123456\",\"register_mwh\":9,\"billed_mwh\":2,\"service_mwh\":3,\"outside_mwh\":4,"
 		"\"session_mwh\":0,\"session\":{\"phase\":\"none\",\"grant\":{\"session_kind\":\"customer\","
@@ -516,6 +516,8 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_PROGRESS, "\"reading_age_ms\":300", "\"reading_age_ms\":-2", "reading_age_ms"},
 	{DOCUMENT_PROGRESS, "\"remaining_ms\":-1", "\"remaining_ms\":-2", "remaining_ms"},
 	{DOCUMENT_PROGRESS, "\"cost_micros\":800000", "\"cost_micros\":-1", "cost_micros"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":-1", "energised_ms"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":3162240000001", "energised_ms"},
 	{DOCUMENT_OUTLET, "\"billed_mwh\":2", "\"billed_mwh\":-2", "billed_mwh"},
 	{DOCUMENT_OUTLET, "\"register_mwh\":9", "\"register_mwh\":1000000000000001", "register_mwh"},
 	{DOCUMENT_OUTLET, "\"energised_ms\":0", "\"energised_ms\":-1", "energised_ms"},
@@ -840,6 +842,23 @@ START_TEST(a_snapshot_with_a_foreign_rate)
 }
 END_TEST
 
+/* Somebody who makes a tariff must not misspell a price; who reads one may meet a newer program's. */
+START_TEST(a_misspelt_price_is_no_price)
+{
+	static const char misspelt[] = "{\"id\":\"flat\",\"version\":1,\"currency\":\"EUR\",\"energy_price_micros\":1,"
+				       "\"service_micros\":1,\"quantum_micros\":1,\"rounding\":\"down\"}";
+	struct fee_tariff tariff;
+	struct wire_error error;
+
+	ck_assert(wire_read_tariff(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert(!wire_read_tariff_only(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert_ptr_nonnull(strstr(error.text, "service_micros"));
+	char *text = wire_write_tariff(&tariff);
+	ck_assert(wire_read_tariff_only(text, strlen(text), &tariff, &error));
+	free(text);
+}
+END_TEST
+
 START_TEST(length_is_limited)
 {
 	size_t size = 4 * WIRE_TEXT_MAX;
@@ -1110,6 +1129,7 @@ int main(void)
 	tcase_add_test(refused, values_are_limited);
 	tcase_add_test(refused, an_older_snapshot_is_read);
 	tcase_add_test(refused, a_snapshot_with_a_foreign_rate);
+	tcase_add_test(refused, a_misspelt_price_is_no_price);
 	tcase_add_test(refused, long_names_and_words_do_not_overflow_the_error);
 	tcase_add_test(refused, remote_mode_needs_a_lease);
 	tcase_add_loop_test(mutated, mutations_never_crash_and_never_slip_through, 0, DOCUMENT_COUNT);

@@ -8,6 +8,7 @@
 #include "ops_internal.h"
 #include "price.h"
 
+const struct book ops_cash_book = {"cash"};
 static const struct book revenue_book = {"revenue"};
 static const struct book writeoff_book = {"writeoff"};
 

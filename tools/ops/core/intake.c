@@ -28,6 +28,7 @@ struct intake {
 	uint64_t last; /* the number of the batch's record before */
 	const char *const *records;
 	size_t count;
+	int64_t now_ms;
 	struct ops_intake *answer;
 	struct ops_error *error;
 };
@@ -35,6 +36,7 @@ struct intake {
 /* A session that the image had to be told is over. */
 struct lost_session {
 	char order[ORDER_SIZE]; /* empty: none */
+	char meter[METER_SERIAL_SIZE];
 	struct receipt receipt;
 };
 
@@ -134,6 +136,7 @@ static void end_session(struct box_image *image, int outlet, struct lost_session
 		return;
 	image->seq--;
 	memcpy(lost->order, end.order, sizeof lost->order);
+	memcpy(lost->meter, o->serial, sizeof lost->meter);
 	lost->receipt = end.u.ended;
 }
 
@@ -181,7 +184,17 @@ static int settle_lost(struct intake *in, const struct lost_session *lost)
 	int found = store_get_order(in->ops->store, lost->order, &order, in->error);
 	if (found <= 0 || !ops_order_is_open(&order) || strcmp(order.box, in->box.name) != 0)
 		return found < 0 ? found : 0;
+	order.ended_ms = in->now_ms;
+	memcpy(order.meter, lost->meter, sizeof order.meter);
 	return ops_settle(in->ops, &order, &lost->receipt, in->error);
+}
+
+/* When an order ended, and by which meter. The record's time counts where it was known. */
+static void note_end(const struct intake *in, const struct record *r, struct ops_order *order)
+{
+	bool told = r != NULL && r->at.quality > TIME_UNKNOWN;
+	order->ended_ms = told ? r->at.wall_ms : in->now_ms;
+	memcpy(order->meter, in->image->outlets[order->outlet].serial, sizeof order->meter);
 }
 
 /* --- a new ledger --- */
@@ -193,6 +206,7 @@ static int close_lost_order(struct intake *in, struct ops_order *order)
 	bool known = session_is_open(&o->session) && strcmp(o->session.grant.order, order->grant.order) == 0;
 	struct receipt receipt = {.reason = END_SERVER};
 	order->ledger_lost = true;
+	note_end(in, NULL, order);
 	if (order->state == OPS_ORDER_SENT)
 		return ops_cancel(in->ops, order, in->error);
 	if (known)
@@ -324,6 +338,7 @@ static int take_authorized(struct intake *in, const struct record *r)
 	if (order.state != OPS_ORDER_SENT && !cancelled)
 		return 0;
 	order.state = OPS_ORDER_OPEN;
+	order.ended_ms = 0;
 	return store_put_order(in->ops->store, &order, in->error);
 }
 
@@ -350,6 +365,7 @@ static int take_ended(struct intake *in, const struct record *r)
 	int found = find_order(in, r, &order);
 	if (found <= 0 || !ops_order_is_open(&order))
 		return found < 0 ? found : 0;
+	note_end(in, r, &order);
 	return ops_settle(in->ops, &order, &r->u.ended, in->error);
 }
 
@@ -368,8 +384,10 @@ static int resolve(struct intake *in, const struct command_row *command, enum co
 	int found = store_get_order(in->ops->store, command->order, &order, in->error);
 	if (found <= 0 || order.state != OPS_ORDER_SENT)
 		return found < 0 ? found : 0;
-	if (outcome != COMMAND_DONE)
+	if (outcome != COMMAND_DONE) {
+		note_end(in, NULL, &order);
 		return ops_cancel(in->ops, &order, in->error);
+	}
 	order.state = OPS_ORDER_OPEN; /* its authorized record was parked */
 	return store_put_order(in->ops->store, &order, in->error);
 }
@@ -408,6 +426,9 @@ static int take_command(struct intake *in, const struct record *r)
 	if (found == 0 || strcmp(command.box, in->box.name) != 0)
 		return seq == 0 ? 0 : renumber(in->ops, &in->box, seq, in->error);
 	int result = command.pending ? resolve(in, &command, r->u.command.outcome) : 0;
+	if (result == 0 && command.pending && r->u.command.outcome != COMMAND_DONE)
+		result =
+			store_explain_command(in->ops->store, command.box, command.seq, r->u.command.detail, in->error);
 	/* Its number may have been another one when the box decided it. */
 	return result < 0 ? result : resolve_overtaken(in, seq < command.seq ? seq : command.seq);
 }
@@ -714,12 +735,12 @@ int ops_intake(struct ops *ops, const char *box, const char *ledger, const char 
 	       int64_t now_ms, struct ops_intake *answer, struct ops_error *error)
 {
 	struct ops_intake said = {.accepted_through = 0};
-	(void)now_ms; /* no effect of a record depends on when it came in */
 	struct intake in = {
 		.ops = ops,
 		.image = &ops->image,
 		.records = records,
 		.count = count,
+		.now_ms = now_ms,
 		.answer = &said,
 		.error = error,
 	};
