@@ -1,8 +1,8 @@
 """The demo for somebody who looks: the three processes, a first customer who plays by itself what the customer's page would
 do, and then a box, both pages and a keyboard that are the visitor's, until Ctrl-C. Python's standard library only."""
 import contextlib
-import os
 import queue
+import re
 import secrets
 import signal
 import sys
@@ -37,6 +37,11 @@ def day_and_night():
             "rates": [{"name": "night", "price_micros": 250000}, {"name": "day", "price_micros": 450000}],
             "periods": [{"from_min": 0, "rate": 0}, {"from_min": 420, "rate": 1}, {"from_min": 1320, "rate": 0}],
             "utc_offset_min": time.localtime().tm_gmtoff // 60}
+
+
+def code_of(message):
+    """The code that was sent to a customer."""
+    return re.search("[0-9]{6}", message["text"]).group()
 
 
 PLACES = {"A1": {"outlet": 1, "tariff": "flat", "label": "Bay 1, by the gate", "mode": "local"},
@@ -95,7 +100,7 @@ class Live(demo_parts.Parts):
         messages = self.server.operator("GET", "messages")["messages"]
         new = messages[:messages.index(self.message)] if self.message in messages else messages
         for message in reversed(new):
-            self.tell("message", f"to {message['contact']}: {message['text']}")
+            self.tell("message", f"the code for {message['contact']} is {code_of(message)}")
         self.message = messages[0] if messages else None
 
     def wait(self, what, condition):
@@ -108,6 +113,7 @@ class Live(demo_parts.Parts):
     # --- beginning and end ---
 
     def run(self):
+        sys.stdout.reconfigure(errors="replace")  # whatever the terminal's own letters are
         self.open()
         FirstCustomer(self).play()
         signal.alarm(0)
@@ -205,8 +211,7 @@ class FirstCustomer:
     def sign_in(self):
         self.tell(f"scans the code of A1, and signs in as {CUSTOMER}")
         self.phone.call("POST", "/v1/customer/codes", {"contact": CUSTOMER})
-        text = self.live.server.operator("GET", "messages")["messages"][0]["text"]
-        code = next(word for word in text.replace(".", " ").replace(":", " ").split() if word.isdigit())
+        code = code_of(self.live.server.operator("GET", "messages")["messages"][0])
         self.phone.call("POST", "/v1/customer/session", {"contact": CUSTOMER, "code": code})
 
     def recharge(self):
