@@ -5,6 +5,7 @@ import queue
 import re
 import secrets
 import signal
+import socket
 import sys
 import time
 
@@ -119,7 +120,18 @@ class Live(demo_parts.Parts):
         signal.alarm(0)
         self.stay()
 
+    def check_port(self):
+        """That the server will be able to listen there, said before anything starts."""
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", self.server.port))
+                probe.listen()
+        except OSError as error:
+            raise Wrong(f"port {self.server.port}: {error.strerror}; choose another with --port, or any without") from error
+
     def open(self):
+        self.check_port()
         self.tell("demo", "starts an operations server, a simulated box and the box's controller")
         self.start_server()
         self.put_up_for_sale()

@@ -4,6 +4,7 @@ plain HTTP on loopback, commands signed with the server's key; how they begin, e
 How a process is started and stopped is in tests/e2e (box.py and ops.py), shared with the tests. Python's standard library
 only."""
 import json
+import secrets
 import sys
 from pathlib import Path
 
@@ -15,7 +16,6 @@ STEP_PATIENCE_S = 60  # for the next thing to happen
 LOG_LINES = 20  # of each process, shown when it ends badly
 
 BOX = "box-1"
-TOKEN = "token-of-the-demo-box"
 LOAD_W = 7000
 
 
@@ -42,6 +42,8 @@ class Parts:
     def __init__(self, *options):
         """options: the server's."""
         self.doing = "starting"
+        ops.OPERATOR_TOKEN = secrets.token_hex(32)  # others on this machine reach the server, too
+        self.token = secrets.token_hex(32)  # the box's
         self.server = ops.Ops(*options)
         self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,register=1234.56",
                                        "sdm120:2,baud=9600"),
@@ -79,7 +81,7 @@ class Parts:
     def start_server(self):
         self.doing = "the server shall listen"
         self.server.start()
-        self.server.provision(BOX, TOKEN)
+        self.server.provision(BOX, self.token)
 
     def write_config(self, port=None):
         """port: where the box shall look for its server, when that is not the server's own. What --check-config says."""
@@ -89,7 +91,7 @@ class Parts:
     def server_section(self, port):
         """Of the box's configuration: where its server is, its token, the key that signs commands."""
         token = Path(self.world.path("token"))
-        token.write_text(TOKEN + "\n", encoding="utf-8")
+        token.write_text(self.token + "\n", encoding="utf-8")
         token.chmod(0o600)
         return (f"[server]\nurl = http://127.0.0.1:{port}\ntoken_file = {token}\n"
                 f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n")
@@ -120,8 +122,8 @@ class Parts:
         return problems
 
     def logs(self):
-        return [box.tail(path, LOG_LINES) for path in
-                (self.server.log, self.world.daemon.log, self.world.boxsim.log, self.world.boxsim.errors)]
+        return [box.tail(path, LOG_LINES) for path in (self.server.log, self.world.daemon.log, self.world.boxsim.log,
+                                                       self.world.boxsim.errors) if path.exists()]
 
     # --- what can be seen ---
 
