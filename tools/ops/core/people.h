@@ -9,6 +9,7 @@
 
 #define PEOPLE_CONTACT_SIZE 65 /* a phone number in E.164 form, or an e-mail address */
 #define PEOPLE_CODE_SIZE 7 /* six digits */
+#define PEOPLE_CODE_MIN 10 /* minutes for which a code is good */
 #define PEOPLE_TOKEN_SIZE 65 /* 256 random bits in hexadecimal digits */
 #define PEOPLE_PASSWORD_LEAST 10
 #define PEOPLE_PASSWORD_SIZE 129

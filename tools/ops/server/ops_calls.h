@@ -42,6 +42,22 @@ void ops_call_agreement(struct ops_request *q);
 void ops_call_put_agreement(struct ops_request *q);
 void ops_call_offer(struct ops_request *q);
 
+/* ops_calls_people.c */
+void ops_call_codes(struct ops_request *q);
+void ops_call_customer_in(struct ops_request *q);
+void ops_call_me(struct ops_request *q);
+void ops_call_customer_out(struct ops_request *q);
+void ops_call_staff_in(struct ops_request *q);
+void ops_call_staff_me(struct ops_request *q);
+void ops_call_staff_out(struct ops_request *q);
+void ops_call_staff(struct ops_request *q);
+void ops_call_put_staff(struct ops_request *q);
+void ops_call_drop_staff(struct ops_request *q);
+void ops_call_acts(struct ops_request *q);
+void ops_call_messages(struct ops_request *q);
+/* Sets how often doors may be tried; *doors is zeroed. */
+void ops_doors_open(struct ops_doors *doors);
+
 /* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
 char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE];
 
@@ -62,6 +78,8 @@ void ops_add_lines(cJSON *object, const char *name, const struct fee_tariff *tar
 
 /* Whether the object has no other fields than these, which end with NULL: a misspelt limit must not be no limit. */
 bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const fields[]);
+/* Whether the body is empty, or an empty object. */
+bool ops_take_nothing(struct ops_request *q);
 /* A whole number from low to high; when it is absent, *value stays if optional. */
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value);

@@ -60,6 +60,15 @@ bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const
 	return true;
 }
 
+bool ops_take_nothing(struct ops_request *q)
+{
+	static const char *const fields[] = {NULL};
+	cJSON *object = ops_request_object(q);
+	bool taken = object != NULL && ops_take_only(q, object, fields);
+	cJSON_Delete(object);
+	return taken;
+}
+
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ops_calls.h"
+#include "ops_pages.h"
 #include "ops_who.h"
 
 /* What the operator's side may ask, and what it may do: then it is noted who did it. */
@@ -17,10 +18,37 @@
 		method, pattern, handle, OPS_OPERATOR, REQUEST_OPERATOR_BODY_MAX, .role = least, .act = word           \
 	}
 
+#define SHOWS(pattern, handle)                                                                                         \
+	{                                                                                                              \
+		"GET", pattern, handle, OPS_ANYONE, .head = true                                                       \
+	}
+
 static const struct ops_route routes[] = {
+	SHOWS("/", ops_page_customer),
+	SHOWS("/o/{}", ops_page_customer),
+	SHOWS("/desk", ops_page_desk),
+	SHOWS("/sandbox/pay/{}", ops_page_sandbox),
+	SHOWS("/pages/{}", ops_page_part),
 	{"POST", "/v1/boxes/{}/records", ops_call_records, OPS_BOX, REQUEST_BOX_BODY_MAX, .gzip = true},
 	{"GET", "/v1/boxes/{}/commands", ops_call_commands, OPS_BOX},
 	{"GET", "/v1/health", ops_call_health, OPS_ANYONE},
+	{"POST", "/v1/customer/codes", ops_call_codes, OPS_ANYONE, REQUEST_OPERATOR_BODY_MAX},
+	{"POST", "/v1/customer/session", ops_call_customer_in, OPS_ANYONE, REQUEST_OPERATOR_BODY_MAX},
+	{"GET", "/v1/customer/session", ops_call_me, OPS_CUSTOMER},
+	{"DELETE", "/v1/customer/session", ops_call_customer_out, OPS_ANYONE, REQUEST_OPERATOR_BODY_MAX},
+	{"POST", "/v1/operator/session", ops_call_staff_in, OPS_ANYONE, REQUEST_OPERATOR_BODY_MAX, .act = "sign_in"},
+	SEES("/v1/operator/session", ops_call_staff_me, STAFF_VIEWER),
+	{"DELETE",
+	 "/v1/operator/session",
+	 ops_call_staff_out,
+	 OPS_ANYONE,
+	 REQUEST_OPERATOR_BODY_MAX,
+	 .act = "sign_out"},
+	SEES("/v1/operator/staff", ops_call_staff, STAFF_MANAGER),
+	ACTS("PUT", "/v1/operator/staff/{}", ops_call_put_staff, STAFF_MANAGER, "staff"),
+	ACTS("DELETE", "/v1/operator/staff/{}", ops_call_drop_staff, STAFF_MANAGER, "staff_removed"),
+	SEES("/v1/operator/acts", ops_call_acts, STAFF_VIEWER),
+	SEES("/v1/operator/messages", ops_call_messages, STAFF_MANAGER),
 	SEES("/v1/operator/boxes", ops_call_boxes, STAFF_VIEWER),
 	SEES("/v1/operator/boxes/{}", ops_call_box, STAFF_VIEWER),
 	ACTS("PUT", "/v1/operator/boxes/{}", ops_call_put_box, STAFF_MANAGER, "box"),

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "ops_request.h"
+#include "ops_calls.h"
 
 #define CONNECTION_MEMORY (16 * 1024) /* for headers and what is being sent, of each connection */
 #define IDLE_TIMEOUT_S 30U /* a connection that neither sends nor takes anything; streams that wait are exempt */
@@ -331,6 +331,9 @@ static int open_memory(struct ops_server *s)
 {
 	unsigned kept = s->options->connections_max / 16;
 	kept = kept > CONNECTIONS_KEPT_LEAST ? kept : CONNECTIONS_KEPT_LEAST;
+	ops_doors_open(&s->doors);
+	s->addresses_differ = address_max(s) > 0;
+	s->message = ops_messages_provider(&s->messages);
 	s->live = ops_live_new();
 	if (s->live == NULL)
 		return fail_start("memory", -ENOMEM);
