@@ -99,8 +99,9 @@ class Ops:
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def origin(self):
-        """As a browser says it."""
-        return self.url()
+        """As a browser says it; a proxy in front speaks TLS."""
+        secure = self.tls or "--behind-proxy" in self.options
+        return f"http{'s' if secure else ''}://127.0.0.1:{self.port}"
 
     def kill(self):
         self.kills += 1
