@@ -55,7 +55,7 @@ BY_TIME = {"id": "day", "version": 1, "currency": "CNY", "rates": [{"name": "val
            "utc_offset_min": 480, "quantum_micros": 10000, "rounding": "down"}
 GRANT = {"order": "order-1", "account": "acct-1", "session_kind": "customer", "mode": "remote", "tariff": TARIFF,
          "credit_micros": 10000000, "lease_ms": 60000, "hold_ms": 600000, "limit_mwh": 0, "limit_micros": 0,
-         "limit_ms": 0}
+         "limit_ms": 0, "full_ma": 500, "full_ms": 600000}
 SERVICE = {name: value for name, value in GRANT.items() if name not in ("account", "tariff")}
 SERVICE.update(session_kind="service", mode="local", lease_ms=0)
 RECEIPT = {"reason": "customer", "start_mwh": 1000, "energy_mwh": 220000, "rates_mwh": [200000, 20000],
@@ -105,7 +105,7 @@ PROGRESS = {"outlet": 1, "mono_ms": 934881, "time": TIME, "time_quality": "synch
             "low_credit": False}
 # What may be left out of a good value, by its name.
 OPTIONAL = {"rate", "rates_mwh", "utc_offset_min", "version", "detail", "name", "service_price_micros",
-            "start_fee_micros", "work_order", "newest"}
+            "start_fee_micros", "work_order", "newest", "full_ma", "full_ms"}
 
 
 def record(kind, seq=12, **more):
