@@ -62,6 +62,8 @@ static const struct field grant_fields[] = {
 	{"limit_mwh", FIELD_INT64, FIELD_AT(struct grant, limit_mwh)},
 	{"limit_micros", FIELD_INT64, FIELD_AT(struct grant, limit_micros)},
 	{"limit_ms", FIELD_INT64, FIELD_AT(struct grant, limit_ms)},
+	{"full_ma", FIELD_INT64, FIELD_AT(struct grant, full_ma), .optional = true, .sparse = true},
+	{"full_ms", FIELD_INT64, FIELD_AT(struct grant, full_ms), .optional = true, .sparse = true},
 	FIELDS_END,
 };
 

@@ -157,6 +157,10 @@ void sample_grant(struct sample *s, enum session_kind kind, struct grant *grant)
 	grant->limit_mwh = energy(s);
 	grant->limit_micros = money(s);
 	grant->limit_ms = duration(s);
+	if (sample_happens(s, 50)) {
+		grant->full_ma = sample_edgy(s, 1, GRANT_FULL_MAX_MA);
+		grant->full_ms = sample_edgy(s, 1, GRANT_FULL_MAX_MS);
+	}
 	if (kind == SESSION_SERVICE)
 		return;
 	sample_word(s, grant->account, sizeof(grant->account));
@@ -455,7 +459,8 @@ bool sample_same_grant(const struct grant *a, const struct grant *b)
 {
 	return SAME_TEXT(order) && SAME_TEXT(account) && SAME(kind) && SAME(mode) &&
 	       (a->kind == SESSION_SERVICE || sample_same_tariff(&a->tariff, &b->tariff)) && SAME(credit_micros) &&
-	       SAME(lease_ms) && SAME(hold_ms) && SAME(limit_mwh) && SAME(limit_micros) && SAME(limit_ms);
+	       SAME(lease_ms) && SAME(hold_ms) && SAME(limit_mwh) && SAME(limit_micros) && SAME(limit_ms) &&
+	       SAME(full_ma) && SAME(full_ms);
 }
 
 static bool same_energy(const struct fee_energy *a, const struct fee_energy *b)

@@ -336,6 +336,8 @@ START_TEST(credit_of_each_kind)
 	ck_assert_int_eq(g->limit_mwh, w.limit_mwh);
 	ck_assert_int_eq(g->limit_ms, w.limit_ms);
 	ck_assert_int_eq(g->limit_micros, w.limit_micros);
+	ck_assert_int_eq(g->full_ma, w.until == OPS_UNTIL_FULL ? 500 : 0);
+	ck_assert_int_eq(g->full_ms, w.until == OPS_UNTIL_FULL ? 600000 : 0);
 	ck_assert_int_eq(order.sale.until, w.until);
 }
 END_TEST

@@ -202,6 +202,10 @@ static int create(struct ops *ops, const struct order_wish *wish, const struct p
 	grant->limit_mwh = wish->limit_mwh;
 	grant->limit_ms = wish->limit_ms;
 	grant->limit_micros = wish->limit_micros;
+	if (wish->until == OPS_UNTIL_FULL) {
+		grant->full_ma = place->full_ma;
+		grant->full_ms = place->full_ms;
+	}
 	order.sale = (struct ops_sale){.until = wish->until, .agreement = wish->agreement, .agreed_ms = now_ms};
 	memcpy(order.sale.code, place->code, sizeof order.sale.code);
 	return ops_create_order(ops, &order, now_ms, error);

@@ -215,6 +215,8 @@ static bool read_grant(sqlite3_stmt *r, struct grant *g)
 	g->limit_mwh = sqlite3_column_int64(r, 9);
 	g->limit_micros = sqlite3_column_int64(r, 10);
 	g->limit_ms = sqlite3_column_int64(r, 11);
+	g->full_ma = sqlite3_column_int64(r, 31);
+	g->full_ms = sqlite3_column_int64(r, 32);
 	return store_read_word(r, 4, &fee_mode_words, &g->mode) && tariff != NULL &&
 	       wire_read_tariff(tariff, strlen(tariff), &g->tariff, &wire);
 }
@@ -254,7 +256,7 @@ int store_read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error 
 	struct ops_order o = {.outlet = sqlite3_column_int(r, 2)};
 	bool known = read_grant(r, &o.grant) && store_read_word(r, 12, &ops_order_state_words, &o.state) &&
 		     store_read_word(r, 15, &end_reason_words, &o.receipt.reason) &&
-		     read_rates(r, 29, &o.receipt.by_rate) && store_read_word(r, 32, &ops_until_words, &o.sale.until);
+		     read_rates(r, 29, &o.receipt.by_rate) && store_read_word(r, 34, &ops_until_words, &o.sale.until);
 	store_copy_text(r, 1, o.box, sizeof o.box);
 	o.held_micros = sqlite3_column_int64(r, 13);
 	o.started = sqlite3_column_int(r, 14) != 0;
@@ -272,12 +274,12 @@ int store_read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error 
 	o.power_off_sent = sqlite3_column_int(r, 27) != 0;
 	o.priced_micros = sqlite3_column_int64(r, 28);
 	o.lease_micros = sqlite3_column_int64(r, 30);
-	store_copy_text(r, 31, o.sale.code, sizeof o.sale.code);
-	o.sale.agreement = (uint32_t)sqlite3_column_int64(r, 33);
-	o.sale.agreed_ms = sqlite3_column_int64(r, 34);
-	o.made_ms = sqlite3_column_int64(r, 35);
-	o.ended_ms = sqlite3_column_int64(r, 36);
-	store_copy_text(r, 37, o.meter, sizeof o.meter);
+	store_copy_text(r, 33, o.sale.code, sizeof o.sale.code);
+	o.sale.agreement = (uint32_t)sqlite3_column_int64(r, 35);
+	o.sale.agreed_ms = sqlite3_column_int64(r, 36);
+	o.made_ms = sqlite3_column_int64(r, 37);
+	o.ended_ms = sqlite3_column_int64(r, 38);
+	store_copy_text(r, 39, o.meter, sizeof o.meter);
 	sqlite3_reset(r);
 	*order = o;
 	return known ? 1 : store_damaged(error, "orders");
@@ -326,6 +328,8 @@ int store_add_order(struct store *s, const struct ops_order *o, struct ops_error
 				      NUMBER(g->limit_micros),
 				      NUMBER(g->limit_ms),
 				      NUMBER(o->lease_micros),
+				      NUMBER(g->full_ma),
+				      NUMBER(g->full_ms),
 				      TEXT(o->sale.code),
 				      WORD(ops_until_words, o->sale.until),
 				      NUMBER(o->sale.agreement),
@@ -340,30 +344,39 @@ int store_put_order(struct store *s, const struct ops_order *o, struct ops_error
 {
 	char rates[RATES_TEXT_SIZE];
 	write_rates(&o->receipt.by_rate, rates);
-	return store_run(s,
-			 PUT_ORDER,
-			 VALUES(TEXT(o->grant.order),
-				WORD(ops_order_state_words, o->state),
-				NUMBER(o->held_micros),
-				NUMBER(o->started),
-				WORD(end_reason_words, o->receipt.reason),
-				NUMBER(o->receipt.start_mwh),
-				NUMBER(o->receipt.energy_mwh),
-				NUMBER(o->receipt.amount_micros),
-				NUMBER(o->receipt.energised_ms),
-				NUMBER(o->receipt.settled),
-				NUMBER(o->billed_micros),
-				NUMBER(o->captured_micros),
-				NUMBER(o->written_off_micros),
-				NUMBER(o->price_differs),
-				NUMBER(o->ledger_lost),
-				NUMBER(o->priced_mwh),
-				NUMBER(o->power_off_sent),
-				NUMBER(o->priced_micros),
-				TEXT(rates),
-				NUMBER(o->ended_ms),
-				TEXT(o->meter)),
-			 error);
+	int result = store_run(s,
+			       PUT_ORDER,
+			       VALUES(TEXT(o->grant.order),
+				      WORD(ops_order_state_words, o->state),
+				      NUMBER(o->held_micros),
+				      NUMBER(o->started),
+				      WORD(end_reason_words, o->receipt.reason),
+				      NUMBER(o->receipt.start_mwh),
+				      NUMBER(o->receipt.energy_mwh),
+				      NUMBER(o->receipt.amount_micros),
+				      NUMBER(o->receipt.energised_ms),
+				      NUMBER(o->receipt.settled),
+				      NUMBER(o->billed_micros),
+				      NUMBER(o->captured_micros),
+				      NUMBER(o->written_off_micros),
+				      NUMBER(o->price_differs),
+				      NUMBER(o->ledger_lost),
+				      NUMBER(o->priced_mwh),
+				      NUMBER(o->power_off_sent),
+				      NUMBER(o->priced_micros),
+				      TEXT(rates),
+				      NUMBER(o->ended_ms),
+				      TEXT(o->meter)),
+			       error);
+	if (result == 0 && s->stored != NULL)
+		s->stored(s->ctx, o->grant.order);
+	return result;
+}
+
+void store_on_order(struct store *s, void (*stored)(void *ctx, const char *order), void *ctx)
+{
+	s->stored = stored;
+	s->ctx = ctx;
 }
 
 /* --- commands --- */

@@ -46,6 +46,24 @@ void ops_call_messages(struct ops_request *q);
 /* Sets how often doors may be tried; *doors is zeroed. */
 void ops_doors_open(struct ops_doors *doors);
 
+/* ops_calls_customer.c */
+void ops_call_own_orders(struct ops_request *q);
+void ops_call_own_order(struct ops_request *q);
+void ops_call_put_own_order(struct ops_request *q);
+void ops_call_order_events(struct ops_request *q);
+void ops_call_start(struct ops_request *q);
+void ops_call_stop(struct ops_request *q);
+void ops_call_unlock(struct ops_request *q);
+void ops_call_departed(struct ops_request *q);
+void ops_call_own_credit(struct ops_request *q);
+
+/* ops_calls_payment.c */
+void ops_call_make_payment(struct ops_request *q);
+void ops_call_payment(struct ops_request *q);
+void ops_call_callback(struct ops_request *q);
+void ops_call_sandbox_payment(struct ops_request *q);
+void ops_call_sandbox_pay(struct ops_request *q);
+
 /* ops_calls_sales.c */
 void ops_call_tariffs(struct ops_request *q);
 void ops_call_put_tariff(struct ops_request *q);

@@ -98,7 +98,7 @@ static void take_progress(struct ops_request *q, const struct batch *batch)
 		const struct progress *p = &batch->progress[i];
 		if (ops_progress(q->server->ops, q->name, p, ops_wall_now_ms(), &error) < 0)
 			log_skipped(q, error.text);
-		else if (!ops_live_keep(q->box, p))
+		else if (!ops_live_keep(q->box, p, ops_monotonic_now_ms()))
 			log_skipped(q, "out of memory");
 	}
 }

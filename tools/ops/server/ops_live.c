@@ -98,11 +98,12 @@ struct ops_live_box *ops_live_changed(const struct ops_live *live, uint64_t afte
 	return box;
 }
 
-bool ops_live_keep(struct ops_live_box *box, const struct progress *progress)
+bool ops_live_keep(struct ops_live_box *box, const struct progress *progress, int64_t now_ms)
 {
 	struct progress **kept = &box->progress[progress->outlet];
 	if (*kept == NULL && (*kept = malloc(sizeof **kept)) == NULL)
 		return false;
 	**kept = *progress;
+	box->progress_ms[progress->outlet] = now_ms;
 	return true;
 }

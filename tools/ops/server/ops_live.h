@@ -21,6 +21,7 @@ struct ops_live_box {
 	struct ops_box_stream *stream; /* NULL: none is open */
 	uint64_t newest; /* the last durable record of its ledger, as its last batch said; 0: it has not said */
 	struct progress *progress[OUTLETS_MAX]; /* the latest; NULL: none */
+	int64_t progress_ms[OUTLETS_MAX]; /* when it came in, monotonic */
 	struct ops_stream *watchers; /* of this box alone */
 	uint64_t change; /* counts the changes of all boxes that somebody watches; 0: none yet */
 	struct ops_live_box *newer, *older; /* in the order of their changes */
@@ -48,7 +49,7 @@ uint64_t ops_live_change(const struct ops_live *live);
 /* The box with the lowest change above `after`, or NULL; the others follow it by `newer`. Takes as long as they are many. */
 struct ops_live_box *ops_live_changed(const struct ops_live *live, uint64_t after);
 
-/* Keeps the outlet's latest progress. False when memory is short. */
-bool ops_live_keep(struct ops_live_box *box, const struct progress *progress);
+/* Keeps the outlet's latest progress, which came in now (monotonic). False when memory is short. */
+bool ops_live_keep(struct ops_live_box *box, const struct progress *progress, int64_t now_ms);
 
 #endif
