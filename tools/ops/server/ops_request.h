@@ -13,6 +13,7 @@
 #define REQUEST_NAME_SIZE 64 /* of what a path names */
 #define REQUEST_BOX_BODY_MAX (2 * 1024 * 1024) /* of a batch, as it travels */
 #define REQUEST_OPERATOR_BODY_MAX (64 * 1024)
+#define REQUEST_TEXTS_BODY_MAX (256 * 1024) /* both texts of an agreement, all of it escaped */
 #define REQUEST_BODIES_MAX (64 * 1024 * 1024) /* of all requests together; beyond it: 503 */
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256
@@ -82,6 +83,9 @@ void ops_answer(struct ops_request *q, unsigned status, cJSON *object);
 
 /* The text, from malloc(), becomes the body. NULL: memory was short. */
 void ops_answer_text(struct ops_request *q, unsigned status, char *text);
+
+/* As above, of another Content-Type than application/json. */
+void ops_answer_as(struct ops_request *q, unsigned status, const char *type, char *text);
 
 /* {"error":{"code":...,"message":...}} */
 void ops_refuse(struct ops_request *q, unsigned status, const char *code, const char *format, ...)
