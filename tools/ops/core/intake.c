@@ -7,10 +7,12 @@
  * proves that a session is over whose end was parked, that session is settled by the last register taken in, so that one
  * damaged record does not hold a customer's money and an outlet for ever. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "desk.h"
 #include "ops_internal.h"
 
 /* Why a record is refused, in a word for programs. */
@@ -329,10 +331,10 @@ static int take_authorized(struct intake *in, const struct record *r)
 	if (found <= 0)
 		return found;
 	int result = close_done(in, r, COMMAND_AUTHORIZE, 0);
+	if (result == 0 && !ops_same_grant(&r->u.authorized, &order.grant))
+		result = ops_notify(in->ops, OPS_NOTICE_GRANT_DIFFERS, &order, in->error);
 	if (result < 0)
 		return result;
-	if (!ops_same_grant(&r->u.authorized, &order.grant))
-		ops_notify(in->ops, OPS_NOTICE_GRANT_DIFFERS, &order);
 	/* What the box runs is open, even when its refusal was believed before. */
 	bool cancelled = order.state == OPS_ORDER_CANCELLED && !order.ledger_lost;
 	if (order.state != OPS_ORDER_SENT && !cancelled)
@@ -470,11 +472,24 @@ static struct ops_refusal read_refusal(uint64_t seq, const char *stored)
 	return refusal;
 }
 
-static void list_refusal(struct intake *in, uint64_t seq, const char *stored)
+/* False when the list is full. */
+static bool list_refusal(struct intake *in, uint64_t seq, const char *stored)
 {
 	struct ops_intake *a = in->answer;
-	if (a->refused_count < OPS_REFUSED_MAX)
-		a->refused[a->refused_count++] = read_refusal(seq, stored);
+	if (a->refused_count == OPS_REFUSED_MAX)
+		return false;
+	a->refused[a->refused_count++] = read_refusal(seq, stored);
+	return true;
+}
+
+/* A record is parked: whoever asks is told, and the operator, of as many as are listed. */
+static int tell_refusal(struct intake *in, uint64_t seq, const char *stored)
+{
+	char detail[DESK_DETAIL_SIZE];
+	if (!list_refusal(in, seq, stored))
+		return 0;
+	snprintf(detail, sizeof detail, "seq %" PRIu64 ": %s", seq, stored);
+	return ops_note_finding(in->ops, in->box.name, RECORD_NO_OUTLET, "record_parked", detail, in->error);
 }
 
 int ops_refusal(struct ops *ops, const char *box, const char *ledger, uint64_t seq, struct ops_refusal *refusal,
@@ -536,14 +551,13 @@ static int take_next(struct intake *in, const char *text)
 	result = store_add_record(in->ops->store, in->ledger.number, seq, text, kept_length(text), why, in->error);
 	if (why != NULL) {
 		in->ledger.holed = true;
-		list_refusal(in, seq, why);
-		return result;
+		return result < 0 ? result : tell_refusal(in, seq, why);
 	}
 	if (r.outlet != RECORD_NO_OUTLET)
 		in->touched[r.outlet] = true;
-	if (result < 0 || (result = settle_lost(in, &lost)) < 0)
+	if (result < 0 || (result = settle_lost(in, &lost)) < 0 || (result = take_effect(in, &r)) < 0)
 		return result;
-	return take_effect(in, &r);
+	return ops_note_record(in->ops, in->box.name, &r, in->error);
 }
 
 /* A record that was counted before: says again what was said about it. */
@@ -745,6 +759,7 @@ int ops_intake(struct ops *ops, const char *box, const char *ledger, const char 
 		.error = error,
 	};
 	bool begins = true;
+	ops->intake_ms = now_ms;
 	int result = check_batch(ledger, records, count, error);
 	if (result < 0 || (result = ops_need_box(ops, box, &in.box, error)) < 0 ||
 	    (result = find_ledger(&in, ledger)) < 0)

@@ -67,6 +67,8 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	ops_people_begin(o);
 	int result = store_open(options->path, options->vfs, &o->store, error);
 	if (result == 0)
+		store_on_order(o->store, options->order_changed, options->ctx);
+	if (result == 0)
 		result = ops_begin_agreement(o, error);
 	if (result < 0) {
 		ops_close(o);

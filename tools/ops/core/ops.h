@@ -43,6 +43,8 @@ struct ops_options {
 	void (*random)(void *ctx, void *bytes, size_t count); /* for ids */
 	/* Tells what an operator should see, while a call is at work: it may fail afterwards. NULL: nobody is told. */
 	void (*notice)(void *ctx, enum ops_notice what, const struct ops_order *order);
+	/* Tells that an order was made or changed, as above. NULL: nobody is told. */
+	void (*order_changed)(void *ctx, const char *order);
 	void *ctx;
 	int64_t command_ms; /* how long a command may be on its way: not_after = now + this */
 };

@@ -97,6 +97,9 @@ int store_get_image(struct store *store, const char *box, int part, char **text,
 int store_put_image(struct store *store, const char *box, int part, const char *text, struct ops_error *error);
 int store_drop_image(struct store *store, const char *box, struct ops_error *error);
 
+/* Calls `stored` with the number of each order that is stored from now on. */
+void store_on_order(struct store *store, void (*stored)(void *ctx, const char *order), void *ctx);
+
 int store_get_order(struct store *store, const char *number, struct ops_order *order, struct ops_error *error);
 
 /* Box, outlet, grant, sale, made_ms and lease; the rest is as in a new order. */

@@ -51,6 +51,21 @@ enum statement {
 	FIND_PAYMENT,
 	END_PAYMENT,
 	COUNT_PAYMENTS,
+	NEXT_ORDER,
+	NEXT_OF_OPEN_ORDERS,
+	NEXT_OF_CLOSED_ORDERS,
+	FIND_ACCOUNT,
+	EACH_ACCOUNT,
+	EACH_POSTING,
+	COUNT_PENDING,
+	ADD_ALARM,
+	EACH_ALARM,
+	ALARMS_AFTER,
+	SAMPLE_UNTIL,
+	SAMPLE_AFTER,
+	ADD_SAMPLE,
+	DROP_SAMPLE,
+	PRUNE_SAMPLES,
 	GET_POSTING,
 	ADD_POSTING,
 	MOVE_BOOK,
@@ -84,6 +99,8 @@ enum statement {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first used */
+	void (*stored)(void *ctx, const char *order); /* NULL: nobody wants to know */
+	void *ctx;
 };
 
 /* A statement's parameter. */

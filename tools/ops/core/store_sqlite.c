@@ -344,30 +344,39 @@ int store_put_order(struct store *s, const struct ops_order *o, struct ops_error
 {
 	char rates[RATES_TEXT_SIZE];
 	write_rates(&o->receipt.by_rate, rates);
-	return store_run(s,
-			 PUT_ORDER,
-			 VALUES(TEXT(o->grant.order),
-				WORD(ops_order_state_words, o->state),
-				NUMBER(o->held_micros),
-				NUMBER(o->started),
-				WORD(end_reason_words, o->receipt.reason),
-				NUMBER(o->receipt.start_mwh),
-				NUMBER(o->receipt.energy_mwh),
-				NUMBER(o->receipt.amount_micros),
-				NUMBER(o->receipt.energised_ms),
-				NUMBER(o->receipt.settled),
-				NUMBER(o->billed_micros),
-				NUMBER(o->captured_micros),
-				NUMBER(o->written_off_micros),
-				NUMBER(o->price_differs),
-				NUMBER(o->ledger_lost),
-				NUMBER(o->priced_mwh),
-				NUMBER(o->power_off_sent),
-				NUMBER(o->priced_micros),
-				TEXT(rates),
-				NUMBER(o->ended_ms),
-				TEXT(o->meter)),
-			 error);
+	int result = store_run(s,
+			       PUT_ORDER,
+			       VALUES(TEXT(o->grant.order),
+				      WORD(ops_order_state_words, o->state),
+				      NUMBER(o->held_micros),
+				      NUMBER(o->started),
+				      WORD(end_reason_words, o->receipt.reason),
+				      NUMBER(o->receipt.start_mwh),
+				      NUMBER(o->receipt.energy_mwh),
+				      NUMBER(o->receipt.amount_micros),
+				      NUMBER(o->receipt.energised_ms),
+				      NUMBER(o->receipt.settled),
+				      NUMBER(o->billed_micros),
+				      NUMBER(o->captured_micros),
+				      NUMBER(o->written_off_micros),
+				      NUMBER(o->price_differs),
+				      NUMBER(o->ledger_lost),
+				      NUMBER(o->priced_mwh),
+				      NUMBER(o->power_off_sent),
+				      NUMBER(o->priced_micros),
+				      TEXT(rates),
+				      NUMBER(o->ended_ms),
+				      TEXT(o->meter)),
+			       error);
+	if (result == 0 && s->stored != NULL)
+		s->stored(s->ctx, o->grant.order);
+	return result;
+}
+
+void store_on_order(struct store *s, void (*stored)(void *ctx, const char *order), void *ctx)
+{
+	s->stored = stored;
+	s->ctx = ctx;
 }
 
 /* --- commands --- */

@@ -74,6 +74,16 @@ static const char schema[] =
 	"CREATE INDEX session_of ON session(kind, name, until_ms);"
 	"CREATE TABLE act(number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,"
 	" subject TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+	"CREATE INDEX order_made ON orders(made_ms, number);"
+	"CREATE INDEX open_order_made ON orders(made_ms, number) WHERE state IN ('sent', 'open');"
+	"CREATE INDEX posting_from ON posting(from_book, number);"
+	"CREATE INDEX posting_to ON posting(to_book, number);"
+	"CREATE INDEX customer_account ON customer(account) WHERE account != '';"
+	"CREATE TABLE alarm(number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, box TEXT NOT NULL,"
+	" outlet INTEGER NOT NULL, kind TEXT NOT NULL, word TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+	"CREATE TABLE sample(box TEXT NOT NULL, outlet INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+	" register_mwh INTEGER NOT NULL, total_mwh INTEGER NOT NULL, unplaced_mwh INTEGER NOT NULL, PRIMARY KEY(box, outlet, at_ms))"
+	" STRICT, WITHOUT ROWID;"
 	"CREATE TABLE payment(id TEXT PRIMARY KEY, account TEXT NOT NULL, key TEXT NOT NULL, micros INTEGER NOT NULL,"
 	" currency TEXT NOT NULL, state TEXT NOT NULL, reference TEXT NOT NULL, made_ms INTEGER NOT NULL,"
 	" ended_ms INTEGER NOT NULL, UNIQUE(account, key)) STRICT, WITHOUT ROWID;"
@@ -87,6 +97,12 @@ static const char schema[] =
 	"agreed_ms, made_ms, ended_ms, meter"
 #define PAYMENT_COLUMNS "id, account, key, micros, currency, state, reference, made_ms, ended_ms"
 #define PLACE_COLUMNS "code, box, outlet, tariff, label, mode, hold_ms, lease_ms, full_ma, full_ms"
+#define ACCOUNT_COLUMNS                                                                                                \
+	"a.name, a.kind, a.limit_micros, coalesce((SELECT micros FROM book WHERE name = 'customer:' || a.name), 0), "  \
+	"(SELECT contact FROM customer WHERE account = a.name AND account != '')"
+#define POSTING_COLUMNS "number, key, from_book, to_book, micros, order_number"
+#define ALARM_COLUMNS "number, at_ms, box, outlet, kind, word, detail"
+#define SAMPLE_COLUMNS "at_ms, register_mwh, total_mwh, unplaced_mwh"
 #define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -153,6 +169,29 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[FIND_PAYMENT] = "SELECT " PAYMENT_COLUMNS " FROM payment WHERE account = ?1 AND key = ?2",
 	[END_PAYMENT] = "UPDATE payment SET state = ?2, reference = ?3, ended_ms = ?4 WHERE id = ?1",
 	[COUNT_PAYMENTS] = "SELECT count(*) FROM payment WHERE account = ?1 AND made_ms > ?2 AND state != 'paid'",
+	[NEXT_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE (made_ms, number) < (?1, ?2)"
+		       " ORDER BY made_ms DESC, number DESC LIMIT 1",
+	[NEXT_OF_OPEN_ORDERS] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state IN ('sent', 'open')"
+				" AND (made_ms, number) < (?1, ?2) ORDER BY made_ms DESC, number DESC LIMIT 1",
+	[NEXT_OF_CLOSED_ORDERS] = "SELECT " ORDER_COLUMNS " FROM orders WHERE state NOT IN ('sent', 'open')"
+				  " AND (made_ms, number) < (?1, ?2) ORDER BY made_ms DESC, number DESC LIMIT 1",
+	[FIND_ACCOUNT] = "SELECT " ACCOUNT_COLUMNS " FROM account a WHERE a.name = ?1",
+	[EACH_ACCOUNT] = "SELECT " ACCOUNT_COLUMNS " FROM account a WHERE a.name > ?1 ORDER BY a.name",
+	[EACH_POSTING] = "SELECT " POSTING_COLUMNS " FROM posting WHERE from_book = ?1 AND number < ?2 UNION ALL"
+			 " SELECT " POSTING_COLUMNS " FROM posting WHERE to_book = ?1 AND number < ?2"
+			 " ORDER BY number DESC",
+	[COUNT_PENDING] = "SELECT count(*) FROM command WHERE result IS NULL AND box = ?1",
+	[ADD_ALARM] = "INSERT INTO alarm(at_ms, box, outlet, kind, word, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[EACH_ALARM] = "SELECT " ALARM_COLUMNS " FROM alarm WHERE number < ?1 ORDER BY number DESC",
+	[ALARMS_AFTER] = "SELECT " ALARM_COLUMNS " FROM alarm WHERE number > ?1 ORDER BY number",
+	[SAMPLE_UNTIL] = "SELECT " SAMPLE_COLUMNS " FROM sample WHERE box = ?1 AND outlet = ?2 AND at_ms <= ?3"
+			 " ORDER BY at_ms DESC LIMIT 1",
+	[SAMPLE_AFTER] = "SELECT " SAMPLE_COLUMNS " FROM sample WHERE box = ?1 AND outlet = ?2 AND at_ms > ?3"
+			 " ORDER BY at_ms LIMIT 1",
+	[ADD_SAMPLE] = "INSERT INTO sample(box, outlet, at_ms, register_mwh, total_mwh, unplaced_mwh)"
+		       " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[DROP_SAMPLE] = "DELETE FROM sample WHERE box = ?1 AND outlet = ?2 AND at_ms = ?3",
+	[PRUNE_SAMPLES] = "DELETE FROM sample WHERE box = ?1 AND outlet = ?2 AND at_ms <= ?3",
 	[GET_POSTING] = "SELECT key, from_book, to_book, micros, order_number FROM posting WHERE key = ?1",
 	[ADD_POSTING] = "INSERT INTO posting(key, from_book, to_book, micros, order_number) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[MOVE_BOOK] = "INSERT INTO book(name, micros) VALUES(?1, ?2)"
