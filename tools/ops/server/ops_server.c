@@ -309,6 +309,11 @@ static void on_notice(void *ctx, enum ops_notice what, const struct ops_order *o
 		 order->ledger_lost ? " ledger_lost=yes" : "");
 }
 
+static void on_order(void *ctx, const char *order)
+{
+	ops_desk_note(ctx, order);
+}
+
 static int open_store(struct ops_server *s)
 {
 	struct ops_error error;
@@ -316,6 +321,8 @@ static int open_store(struct ops_server *s)
 		.path = s->options->db,
 		.random = take_random,
 		.notice = on_notice,
+		.order_changed = on_order,
+		.ctx = s,
 		.command_ms = s->options->command_ms,
 	};
 	if (ops_open(&options, &s->ops, &error) == 0)

@@ -10,6 +10,7 @@
 #include "allowance.h"
 #include "ops.h"
 #include "ops_box_stream.h"
+#include "ops_desk_stream.h"
 #include "ops_live.h"
 #include "ops_message.h"
 #include "ops_payment.h"
@@ -38,6 +39,7 @@ struct ops_server {
 	struct MHD_Daemon *http;
 	struct ops_live *live;
 	struct ops_streams streams;
+	struct ops_desk desk;
 	struct ops_peers peers;
 	struct ops_doors doors;
 	bool addresses_differ; /* else they tell nothing about who asks: a proxy's, or this machine's own */
