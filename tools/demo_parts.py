@@ -45,8 +45,8 @@ class Parts:
         ops.OPERATOR_TOKEN = secrets.token_hex(32)  # others on this machine reach the server, too
         self.token = secrets.token_hex(32)  # the box's
         self.server = ops.Ops(*options)
-        self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,register=1234.56",
-                                       "sdm120:2,baud=9600"),
+        self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,serial=210045000123,register=1234.56",
+                                       "sdm120:2,baud=9600,serial=84410027"),
                                rated_w=(LOAD_W, LOAD_W), door=(True, True), restart=False,
                                box={"id": BOX, "local_sessions": "no", "trust_system_clock": "yes"})
 
