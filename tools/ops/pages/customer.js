@@ -1,11 +1,11 @@
 /* The customer's page: from the code on a socket's door to the receipt.
  *
- * What counts is on the server; here are only which view is open (the address's hash) and what was typed (localStorage),
- * so that a reload finds the same place. Money and energy are integers, in millionths, up to 2^53; none is divided. */
+ * What counts is on the server. Here are which view is open (the address's hash) and what was typed (localStorage), so
+ * that a reload finds the same place. Money and energy are integers, in millionths, up to 2^53; none is divided. */
 'use strict';
 
-/* Each text in both languages. m_: what is missing, in the words of the box; a refusal is found by the same text (also
- * w_). r_: why it ended. e_: errors. p_: where an order is. */
+/* m_: what is missing, in the box's own words, by which a refusal is found, too (and w_); r_: why it ended; e_: errors;
+ * p_: where an order is; is_, do_: a socket. */
 const TEXTS = {};
 `
 other|中文|English
@@ -421,7 +421,9 @@ function show(name, title, ...children) {
 /* --- where we are --- */
 
 const here = (/^\/o\/([^/]+)$/.exec(location.pathname) || [])[1];
-const VIEWS = {door: viewDoor, agree: viewAgree, choose: viewChoose, pay: viewPay, orders: viewOrders, order: viewOrder};
+const VIEWS = {
+	door: viewDoor, agree: viewAgree, choose: viewChoose, pay: viewPay, orders: viewOrders, order: viewOrder,
+};
 let me = null;
 let offer = null;
 let order = null; /* the one that is shown */
@@ -451,12 +453,6 @@ async function readOffer() {
 }
 
 const isOpen = (o) => o.state === 'sent' || o.state === 'open' || o.mine;
-
-/* My newest open order on this code: whoever comes back finds it. */
-async function findMine() {
-	const answer = me && offer ? await call('GET', 'orders') : {orders: []};
-	return answer.orders.find((o) => o.code === offer.code && isOpen(o));
-}
 
 /* A view reads what it needs, and gives the function that shows it. */
 async function route() {
@@ -495,21 +491,33 @@ function viewLost(error) {
 
 /* --- the door --- */
 
+/* Whoever comes back finds the open order on this code. */
+async function findMine() {
+	const [answer] = await Promise.all([me ? call('GET', 'orders') : {orders: []}, readOffer()]);
+	const open = answer.orders.find((o) => offer && o.code === offer.code && isOpen(o));
+	return open && (() => go(place(open.order)));
+}
+
 async function viewDoor() {
-	const [open] = await Promise.all([findMine(), readOffer()]);
-	return open ? () => go(place(open.order)) : () => {
+	return await findMine() || (() => {
 		drawDoor();
 		watch(async () => {
 			const before = JSON.stringify(offer);
 			await readOffer();
 			return () => JSON.stringify(offer) !== before && drawDoor();
 		}, 10000);
-	};
+	});
 }
 
+function doorState() {
+	const state = TEXTS['is_' + offer.state] ? offer.state : 'busy';
+	return offer.connected ? offer.reserved ? 'reserved' : state : 'offline';
+}
+
+const isFree = () => /^(available|reserved)$/.test(doorState());
+
 function drawDoor() {
-	const told = TEXTS['is_' + offer.state] ? offer.state : 'busy';
-	const state = offer.connected ? offer.reserved ? 'reserved' : told : 'offline';
+	const state = doorState();
 	const free = state === 'available';
 	const advice = {reserved: 'taken', busy: 'taken', unknown: 'wait', offline: 'wait'}[state] || 'other';
 	const tariff = offer.tariff;
@@ -520,7 +528,7 @@ function drawDoor() {
 		offer.rate && h('p.hint', t('rate', rateName(offer.rate))),
 		tariff.start_fee_micros > 0 && h('p.hint', t('fee', money(tariff.start_fee_micros))),
 		tariff.periods && h('details', h('summary', t('prices')), prices(tariff)),
-		acts(free || state === 'reserved' ? link('#agree', t('next'), '.main') : !me && link('#choose', t('sign_in'))));
+		acts(isFree() ? link('#agree', t('next'), '.main') : !me && link('#agree', t('sign_in'))));
 	say(t('is_' + state));
 }
 
@@ -579,13 +587,12 @@ async function signIn(contact) {
 		throw {code: 'bad_code'};
 	me = await call('POST', 'session', {contact, code});
 	keep('sent', null);
-	const open = view === 'agree' || view === 'choose' ? await findMine() : null;
-	await (open ? go(place(open.order)) : route());
+	await route();
 }
 
 async function signOut() {
 	await call('DELETE', 'session');
-	['sent', 'agreed', 'choice', 'put', 'payment', 'added', 'plugged'].forEach((name) => keep(name, null));
+	['sent', 'agreed', 'put', 'payment', 'added', 'plugged'].forEach((name) => keep(name, null));
 	me = null;
 	go('#');
 }
@@ -593,8 +600,7 @@ async function signOut() {
 /* --- agreement, choice, unlock --- */
 
 async function viewAgree() {
-	await readOffer();
-	return offer ? drawAgree : () => go('#');
+	return await findMine() || (offer && isFree() ? drawAgree : () => go('#'));
 }
 
 function drawAgree() {
@@ -623,26 +629,22 @@ async function viewChoose() {
 	await Promise.all([readMe(), readOffer()]);
 	if (!offer || String(kept('agreed')) !== offer.code + ',' + offer.agreement.version)
 		return () => go('#agree');
-	return () => drawChoose(Object.assign({until: 'energy'}, kept('choice')));
+	return drawChoose;
 }
 
-function drawChoose(choice) {
-	const until = choice.until;
+function drawChoose() {
+	const until = kept('until') || 'energy';
 	const [limit, unit, first, by] = MODES[until];
-	const change = (name, value) => {
-		choice[name] = value;
-		keep('choice', choice);
-	};
 	const mode = (name) => h('label.pick' + (name === until ? '.on' : ''),
 		h('input', {id: 'u-' + name, type: 'radio', name: 'until', change: () => {
-			change('until', name);
-			drawChoose(choice);
+			keep('until', name);
+			drawChoose();
 		}}), t(name));
 	const poor = me.spendable_micros <= 0;
 	show('choose', t('choose'), form(() => placeOrder(until),
 		h('fieldset', {'aria-labelledby': 'title'}, Object.keys(MODES).map(mode)),
-		limit ? field(t(unit) || currency, choice[until] || first, by, () => {
-			change(until, $('value').value);
+		limit ? field(t(unit) || currency, kept(until) || first, by, () => {
+			keep(until, $('value').value);
 			estimate(until);
 		}) : h('p', t('d_' + until)),
 		list([t('price'), t('per_kwh', money(offer.price_now_micros))],
@@ -665,7 +667,7 @@ function field(label, value, by, input) {
 	}}, text);
 	return h('div.field', h('label', {for: 'value'}, label),
 		h('div.step', stepper('less', '−', -1),
-			h('input', {id: 'value', inputmode: 'decimal', autocomplete: 'off', maxlength: 12, value, 'aria-describedby': 'about', input}),
+			h('input', {id: 'value', inputmode: 'decimal', autocomplete: 'off', value, 'aria-describedby': 'about', input}),
 			stepper('more', '+', 1)),
 		h('p.hint', {id: 'about'}));
 }
@@ -695,21 +697,15 @@ async function placeOrder(until) {
 	if (limit && (!body[limit] || body[limit] % 1))
 		throw {code: 'bad_number'};
 	const number = 'c-' + keyed('put', JSON.stringify(body)).key;
-	let open = {order: number};
 	try {
 		await call('PUT', path(number), body);
-		keep('agreed', null);
 	} catch (error) {
-		if (['offline', 'internal', 'unauthorized'].includes(error.code))
+		if (/^(offline|internal|unauth|insuff|bad_)/.test(error.code))
 			throw error;
-		keep('put', null);
-		open = await findMine();
-		if (!open && error.code !== 'agreement_changed' && error.code !== 'outlet_unavailable')
-			throw error;
-		flash = open ? '' : errorText(error);
-		return go(open ? place(open.order) : error.code === 'agreement_changed' ? '#agree' : '#');
+		flash = errorText(error);
+		return go(error.code === 'agreement_changed' ? '#agree' : '#');
 	}
-	keep('put', null);
+	keep('agreed', null);
 	go(place(number));
 }
 
@@ -898,6 +894,7 @@ const isOver = () => !isOpen(order) && (!order.receipt || order.receipt.settled)
 function take(answer) {
 	order = answer;
 	taken = now();
+	keep('put', null); /* it has arrived, whatever became of the answer */
 	currency = order.tariff.currency;
 	if (isOver())
 		unfollow();
@@ -968,13 +965,13 @@ function drawPhase(o, phase) {
 }
 
 const does = (type, text, style) =>
-	button(type, t(text), async () => take(await call('POST', path(order.order, type))), style);
+	button(type, t(text || type), async () => take(await call('POST', path(order.order, type))), style);
 const plugged = (text, value, style) => button(text, t(text), () => {
 	keep('plugged', value);
 	drawOrder();
 }, style);
 const starts = () => does('start', waiting('start') ? 'starting' : 'start', '.main');
-const stops = () => does('stop', 'stop', '.stop');
+const stops = () => does('stop', '', '.stop');
 const cancels = () => does('stop', 'cancel', '.plain');
 const adds = (o, style) => link(place(o.order, 'more'), t('add'), style);
 
@@ -987,8 +984,8 @@ const ACTS = {
 	supplying: (o) => [stops(), adds(o)],
 	paused: (o) => [!o.live.missing.length && starts(), stops(), does('unlock', 'reopen'), adds(o, '.plain')],
 	ending: () => [],
-	collect: () => [does('unlock', 'unlock', '.main'), does('departed', 'departed')],
-	faulted: () => [does('unlock', 'unlock'), does('departed', 'departed')],
+	collect: () => [does('unlock', '', '.main'), does('departed')],
+	faulted: () => [does('unlock'), does('departed')],
 	over: () => [offer && link('#', t('anew'), '.main'), link('#orders', t('mine'))],
 };
 
