@@ -69,7 +69,7 @@ balance|Balance|余额
 balance_then|Balance if you stop now|现在结束后余额
 spendable|Of that free to use|其中可用
 left|Left for this session|本次剩余额度
-hold|Part of your balance is held meanwhile. What you do not use is yours again at the end.|用电期间冻结部分余额，结束后按实际用量扣费，其余解冻。
+hold|Part of your balance is held meanwhile. What is left is yours again at the end.|用电期间冻结部分余额，结束后按实际用量扣费，其余解冻。
 unlock|Unlock the door|开锁
 pay|Recharge|充值
 pay_go|Pay|去支付
@@ -152,14 +152,13 @@ m_no_fault|The socket has a fault and must be checked.|插座有故障，需要�
 m_storage|The box cannot store your session safely at the moment.|设备暂时无法保存用电数据，请稍后再试。
 m_credit|The credit is used up.|额度已用完，请追加额度。
 m_clock|The price depends on the time of day, and the box does not know the time yet.|设备时间尚未校准，暂时无法按分时电价计费。
-w_clock|the price depends on the time of day, and the box does not know the time|设备时间尚未校准，无法按分时电价计费。
 w_credit|the credit does not pay for any energy|额度不足以用电。
 w_welded|the breaker is welded: a technician must come|断路器触点粘连，请联系运营方派人处理。
 r_customer|You stopped it.|您已结束用电。
 r_credit_exhausted|The credit was used up.|额度已用完。
-r_limit_energy|The energy that you chose was reached.|已达到设定电量。
-r_limit_time|The time that you chose was reached.|已达到设定时长。
-r_limit_amount|The amount that you chose was reached.|已达到设定金额。
+r_limit_energy|The energy you chose was reached.|已达到设定电量。
+r_limit_time|The time you chose was reached.|已达到设定时长。
+r_limit_amount|The amount you chose was reached.|已达到设定金额。
 r_full|Your battery is full.|电池已充满。
 r_idle|No power was used for a long time.|长时间未用电。
 r_not_started|It was not started in time.|未在规定时间内开始用电。
@@ -174,7 +173,7 @@ r_leakage|The leakage protection acted. Please have your appliance checked.|漏�
 r_tripped|The circuit breaker tripped. Please have your appliance checked.|断路器跳闸，请检查您的用电设备。
 r_emergency_stop|The emergency stop was pressed.|急停按钮被按下。
 r_reverse_energy|Power flowed backwards.|检测到反向送电。
-r_box_limit|All sockets of the box together took too much power.|电箱总负荷已达上限。
+r_box_limit|All sockets together took too much power.|电箱总负荷已达上限。
 r_meter_silent|The meter stopped answering.|电表无应答。
 r_meter_implausible|The meter's readings were doubtful.|电表读数异常。
 r_meter_replaced|The meter was replaced.|电表已更换。
@@ -187,18 +186,17 @@ r_server|The service ended it.|平台已结束本次用电。
 r_operator|The operator ended it.|运营人员已结束本次用电。
 r_technician|A technician ended it.|维护人员已结束本次用电。
 e_offline|No connection. Nothing is lost: please try again.|网络不通，请重试，不会重复操作。
-e_internal|Something went wrong at our end. Please try again in a minute.|系统繁忙，请稍后再试。
+e_internal|Something went wrong. Please try again in a minute.|系统繁忙，请稍后再试。
 e_bad_code|The code has six digits.|验证码为 6 位数字。
 e_bad_number|Please enter a number above 0.|请输入大于 0 的数字。
 e_agree|Please tick the box first.|请先勾选同意协议。
 e_unauthorized|Please sign in again.|登录已失效，请重新登录。
 e_bad_request|This was not accepted. Please check what you entered.|输入有误，请检查后重试。
-e_not_found|This is not there any more.|内容不存在或已失效。
 e_not_offered|This is not offered here.|此处不提供该服务。
 e_conflict|This is not possible just now. Please look at the state and try again.|当前状态下无法操作，请查看状态后重试。
-e_bad_origin|Please scan the code on the door once more.|请重新扫描箱门上的二维码。
+e_bad_origin|Please scan the code on the door again.|请重新扫描箱门上的二维码。
 e_insufficient_funds|Your balance is too low for this. Please recharge first.|余额不足，请先充值。
-e_agreement_changed|The agreement has changed. Please read it once more.|协议已更新，请重新阅读。
+e_agreement_changed|The agreement has changed. Please read it again.|协议已更新，请重新阅读。
 e_outlet_unavailable|This socket cannot be used just now.|此插座暂时无法使用。
 e_too_many|That was too often. Please wait {0}.|操作过于频繁，请 {0}后再试。
 e_wrong_code|The code is wrong. Please look at it again.|验证码错误，请重新输入。
@@ -329,7 +327,7 @@ function h(what, ...rest) {
 	return node;
 }
 
-const link = (hash, text, style) => h('a.button' + (style || ''), {href: hash}, text);
+const link = (hash, text, style) => h('a.button' + (style || ''), {href: hash, id: hash}, text);
 const acts = (...buttons) => h('div.acts', buttons);
 const list = (...rows) => h('dl', rows.filter(Boolean).map(([name, value, id]) =>
 	h('div', h('dt', name), h('dd', id ? {id} : value))));
@@ -340,8 +338,8 @@ const waiting = (type) => view === 'order' && order !== null && order.pending.in
 /* A button that shows that it is at work, and cannot be pressed meanwhile; nor while the box has not answered to the
  * command of its name. Without act it sends its form. */
 function button(id, text, act, style) {
-	return h('button' + (style || '') + (atWork.has(id) || waiting(id) ? '.busy' : ''),
-		act ? {id, type: 'button', click: () => press(id, act)} : {id}, text);
+	const set = {id, 'aria-disabled': atWork.has(id) || waiting(id)};
+	return h('button' + (style || ''), act ? Object.assign(set, {type: 'button', click: () => press(id, act)}) : set, text);
 }
 
 const submit = (text) => button('submit', text, null, '.main');
@@ -351,8 +349,8 @@ const form = (act, ...children) => h('form', {novalidate: '', submit: (event) =>
 }}, children);
 
 async function press(id, act) {
-	const work = (on) => $(id) && $(id).classList.toggle('busy', on);
-	if (atWork.has(id) || $(id).classList.contains('busy'))
+	const work = (on) => $(id) && $(id).setAttribute('aria-disabled', on);
+	if (!$(id) || atWork.has(id) || waiting(id))
 		return;
 	notice('');
 	atWork.add(id);
@@ -413,7 +411,7 @@ function show(name, title, ...children) {
 		me && view !== 'orders' && h('a', {href: '#orders'}, t('mine'))].filter(Boolean));
 	if (!same)
 		window.scrollTo(0, 0);
-	const next = $(same ? focused : 'title');
+	const next = same ? focused && ($(focused) || $('title')) : $('title');
 	if (next)
 		next.focus({preventScroll: true});
 }
@@ -479,14 +477,16 @@ async function route() {
 }
 
 function viewLost(error) {
-	if (here && !offer && /^not_/.test(error.code))
-		return show('lost', t('unknown'), h('p', t('unknown_do')));
-	keep('payment', null);
-	if (error.code === 'not_found')
-		return show('lost', t('gone'), acts(link('#orders', t('mine'))));
-	if (error.code !== 'unauthorized')
-		show('lost', t('sorry'), acts(button('again', t('again'), route, '.main')));
-	fail(error);
+	const gone = /^not_/.test(error.code);
+	const name = !gone ? 'sorry' : here && !offer ? 'unknown' : 'gone';
+	if (error.code === 'unauthorized')
+		return fail(error);
+	if (gone)
+		keep('payment', null);
+	show('lost', t(name), h('p', t(gone ? name + '_do' : 'e_' + error.code)),
+		acts(gone ? link('#orders', t('mine')) : button('again', t('again'), route, '.main')));
+	if (!error.code)
+		console.error(error);
 }
 
 /* --- the door --- */
@@ -534,10 +534,12 @@ function drawDoor() {
 
 function prices(tariff) {
 	const at = (min) => two(min / 60) + ':' + two(min % 60);
-	return list(...tariff.periods.map(({from_min, rate}, i) => [
-		at(from_min) + '–' + at((tariff.periods[i + 1] || {from_min: 1440}).from_min) + ' ' + rateName(tariff.rates[rate].name),
-		t('per_kwh', money(tariff.rates[rate].price_micros + (tariff.service_price_micros || 0))),
-	]));
+	return list(...tariff.periods.map((period, i) => {
+		const next = tariff.periods[i + 1] || {from_min: 1440};
+		const {name, price_micros} = tariff.rates[period.rate];
+		return [at(period.from_min) + '–' + at(next.from_min) + ' ' + rateName(name),
+			t('per_kwh', money(price_micros + (tariff.service_price_micros || 0)))];
+	}));
 }
 
 /* --- sign-in --- */
@@ -693,7 +695,7 @@ async function placeOrder(until) {
 	const body = {code: offer.code, agreement: offer.agreement.version, until};
 	const [limit] = MODES[until];
 	if (limit)
-		body[limit] = until === 'time' ? typed() / 1e6 * 60000 : typed();
+		body[limit] = until === 'time' ? typed() * 6 / 100 : typed();
 	if (limit && (!body[limit] || body[limit] % 1))
 		throw {code: 'bad_number'};
 	const number = 'c-' + keyed('put', JSON.stringify(body)).key;
@@ -855,7 +857,7 @@ function tick() {
 		listen(f);
 	if (!f.reading && now() - Math.max(f.heard, f.asked) >= (f.stream && !f.failed ? 20000 : f.every))
 		look(f);
-	const lost = f.failed || f.reading && now() - f.asked > 8000;
+	const lost = f.failed || !!f.reading && now() - f.asked > 8000;
 	if (lost === $('link').hidden) {
 		$('link').hidden = !lost;
 		$('link').textContent = t('lost');
@@ -1009,7 +1011,7 @@ function figures(o) {
 const running = (o) => o.live.energised_ms + (o.live.state === 'supplying' && o.connected ? age() : 0);
 
 function gauges(o) {
-	const limit = o[MODES[o.until][0]];
+	const limit = o[(MODES[o.until] || [])[0]];
 	const big = (name) => h('p.big', h('small', t(name)), h('span', {id: 'f-' + name}));
 	return [
 		h('div.two', big('used'), big('cost')),
@@ -1049,7 +1051,7 @@ function drawReceipt(o) {
 		list([t('reg_start'), kwh(r.start_mwh)], [t('reg_end'), kwh(r.end_mwh)], [t('used'), kwh(r.energy_mwh)],
 			[t('duration'), clock(r.energised_ms)], [t('meter'), r.meter]),
 		list([t('made'), when(o.made)], [t('ended'), when(r.ended)],
-			[t('accepted'), t('version', o.agreement.version) + ', ' + when(o.agreement.accepted)],
+			o.agreement && [t('accepted'), t('version', o.agreement.version) + ', ' + when(o.agreement.accepted)],
 			[t('order'), o.order]),
 		acts(ACTS.over(), button('print', t('print'), () => window.print(), '.plain')));
 }
