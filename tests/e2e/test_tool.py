@@ -5,6 +5,7 @@ usage: test_tool.py --meterboxd PATH --boxsim PATH --meterboxctl PATH [unittest'
 """
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,10 +42,22 @@ class Tool(box.E2eTest):
         path = Path(world.folder) / "tariff.json"
         path.write_text(json.dumps(tariff(1000000)))
         world.boxsim.do("plug 1 7000")
-        self.tool("session", "authorize", "1", "--order", "o1", "--account", "a", "--credit", "0.02", "--tariff", str(path))
+        order = ("session", "authorize", "1", "--order", "o1", "--account", "a", "--credit", "0.02", "--tariff", str(path))
+        for wrong in (("--full-amps", "0.5"), ("--full-minutes", "10"), ("--full-amps", "0", "--full-minutes", "10"),
+                      ("--full-amps", "0.0005", "--full-minutes", "10"), ("--full-amps", "1001", "--full-minutes", "10"),
+                      ("--full-amps", "0.5", "--full-minutes", "1441")):
+            self.tool(*order, *wrong, code=2)
+        self.tool(*order, "--full-amps", "0.5", "--full-minutes", "10")
+        grant = world.ledger().only("o1", "authorized")["grant"]
+        self.assertEqual((grant["full_ma"], grant["full_ms"]), (500, 600000))
         world.await_state(1, "ready")
         self.tool("session", "start", "1")
         world.await_state(1, "finishing")
+        ms = world.ledger().ended("o1")["energised_ms"]
+        span = f"{ms // 1000}.{ms % 1000 // 100} s" if ms < 10000 else f"{ms // 1000} s"
+        rows = [re.split("  +", line) for line in self.tool("status", "1").splitlines()]
+        heading = next(row for row in rows if row[0] == "outlet")
+        self.assertEqual(next(row for row in rows if row[0] == "1")[heading.index("time")], span)
         self.tool("session", "start", "1", "--order", "o1", code=4)
         self.tool("session", "departed", "1")
 

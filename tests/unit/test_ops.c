@@ -504,6 +504,35 @@ START_TEST(order_arguments)
 }
 END_TEST
 
+START_TEST(order_until_full)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 3000000), p;
+	o.grant.full_ma = 500;
+	o.grant.full_ms = 600000;
+	open_order(&o);
+	create(&o);
+	p = order_of("o-1");
+	ck_assert_int_eq(p.grant.full_ma, 500);
+	ck_assert_int_eq(p.grant.full_ms, 600000);
+	p = o;
+	p.grant.full_ma = 501;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p = o;
+	p.grant.full_ms = 600001;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p.grant.full_ma = p.grant.full_ms = 0;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p = draft("o-2", "ann", 1, 1);
+	p.grant.full_ma = 500;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EINVAL);
+	mark(RECORD_STARTED, 0, "o-1", 0);
+	ended(0, "o-1", END_FULL, KWH);
+	post();
+	ck_assert_int_eq(order_of("o-1").receipt.reason, END_FULL);
+	ck_assert_int_eq(order_of("o-1").billed_micros, 1000000);
+}
+END_TEST
+
 START_TEST(order_runs_and_is_settled)
 {
 	struct ops_order o = draft("o-1", "ann", 0, 3000000);
@@ -1793,6 +1822,7 @@ static TCase *add_case(Suite *suite, const char *name, void (*before)(void), voi
 {
 	TCase *tcase = tcase_create(name);
 	tcase_add_checked_fixture(tcase, before, after);
+	tcase_set_timeout(tcase, 30); /* some wait for a busy disk many times */
 	suite_add_tcase(suite, tcase);
 	return tcase;
 }
@@ -1804,6 +1834,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, accounts);
 	tcase_add_test(t, money_in_and_out);
 	tcase_add_test(t, order_arguments);
+	tcase_add_test(t, order_until_full);
 	tcase_add_test(t, order_runs_and_is_settled);
 	tcase_add_test(t, bound_account_goes_negative);
 	tcase_add_test(t, two_orders_share_a_held_book);

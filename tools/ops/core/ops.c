@@ -455,7 +455,8 @@ bool ops_same_grant(const struct grant *g, const struct grant *h)
 	return strcmp(g->account, h->account) == 0 && g->kind == h->kind && g->mode == h->mode &&
 	       ops_same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
 	       g->lease_ms == h->lease_ms && g->hold_ms == h->hold_ms && g->limit_mwh == h->limit_mwh &&
-	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms;
+	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms && g->full_ma == h->full_ma &&
+	       g->full_ms == h->full_ms;
 }
 
 static bool same_order(const struct ops_order *a, const struct ops_order *b)

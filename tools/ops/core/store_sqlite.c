@@ -207,6 +207,8 @@ static bool read_grant(sqlite3_stmt *r, struct grant *g)
 	g->limit_mwh = sqlite3_column_int64(r, 9);
 	g->limit_micros = sqlite3_column_int64(r, 10);
 	g->limit_ms = sqlite3_column_int64(r, 11);
+	g->full_ma = sqlite3_column_int64(r, 31);
+	g->full_ms = sqlite3_column_int64(r, 32);
 	return store_read_word(r, 4, &fee_mode_words, &g->mode) && tariff != NULL &&
 	       wire_read_tariff(tariff, strlen(tariff), &g->tariff, &wire);
 }
@@ -311,7 +313,9 @@ int store_add_order(struct store *s, const struct ops_order *o, struct ops_error
 				      NUMBER(g->limit_mwh),
 				      NUMBER(g->limit_micros),
 				      NUMBER(g->limit_ms),
-				      NUMBER(o->lease_micros)),
+				      NUMBER(o->lease_micros),
+				      NUMBER(g->full_ma),
+				      NUMBER(g->full_ms)),
 			       error);
 	free(tariff);
 	return result;

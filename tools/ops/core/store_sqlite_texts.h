@@ -40,7 +40,8 @@ static const char schema[] =
 	" price_differs INTEGER NOT NULL DEFAULT 0, ledger_lost INTEGER NOT NULL DEFAULT 0,"
 	" priced_mwh INTEGER NOT NULL DEFAULT 0, priced_micros INTEGER NOT NULL DEFAULT 0,"
 	" rates_mwh TEXT NOT NULL DEFAULT '', power_off_sent INTEGER NOT NULL DEFAULT 0,"
-	" lease_micros INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+	" lease_micros INTEGER NOT NULL DEFAULT 0, full_ma INTEGER NOT NULL, full_ms INTEGER NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
 	"CREATE INDEX open_order ON orders(box, account, number) WHERE state IN ('sent', 'open');"
 	"CREATE TABLE command(box TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,"
 	" order_number TEXT NOT NULL, account TEXT NOT NULL, micros INTEGER NOT NULL, body TEXT NOT NULL, result TEXT,"
@@ -73,7 +74,7 @@ static const char schema[] =
 	"number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms, limit_mwh, limit_micros, "      \
 	"limit_ms, state, held_micros, started, reason, start_mwh, energy_mwh, amount_micros, energised_ms, settled, " \
 	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, "                 \
-	"power_off_sent, priced_micros, rates_mwh, lease_micros"
+	"power_off_sent, priced_micros, rates_mwh, lease_micros, full_ma, full_ms"
 #define PLACE_COLUMNS "code, box, outlet, tariff, label, mode, hold_ms, lease_ms, full_ma, full_ms"
 #define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
 
@@ -100,8 +101,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[DROP_IMAGE] = "DELETE FROM image WHERE box = ?1",
 	[GET_ORDER] = "SELECT " ORDER_COLUMNS " FROM orders WHERE number = ?1",
 	[ADD_ORDER] = "INSERT INTO orders(number, box, outlet, account, mode, tariff, credit_micros, lease_ms, hold_ms,"
-		      " limit_mwh, limit_micros, limit_ms, lease_micros)"
-		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+		      " limit_mwh, limit_micros, limit_ms, lease_micros, full_ma, full_ms)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 	[PUT_ORDER] = "UPDATE orders SET state = ?2, held_micros = ?3, started = ?4, reason = ?5, start_mwh = ?6,"
 		      " energy_mwh = ?7, amount_micros = ?8, energised_ms = ?9, settled = ?10, billed_micros = ?11,"
 		      " captured_micros = ?12, written_off_micros = ?13, price_differs = ?14, ledger_lost = ?15,"

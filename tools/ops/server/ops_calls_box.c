@@ -118,6 +118,7 @@ static int take_batch(struct ops_request *q, const struct batch *batch, struct o
 				error);
 	if (result < 0)
 		return result;
+	q->box->newest = batch->newest;
 	q->server->batches++;
 	q->server->records_accepted += intake->accepted_through - before;
 	log_intake(q, batch, intake, before);

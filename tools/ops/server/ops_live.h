@@ -1,5 +1,5 @@
-/* tools/ops/server/ops_live.h: what the server knows of boxes only as long as it runs: who was heard when, the latest
- * progress, the open stream.
+/* tools/ops/server/ops_live.h: what the server knows of boxes only as long as it runs: who was heard when, how far
+ * its ledger goes, the latest progress, the open stream.
  *
  * Room: tools/ops/server. Entries are made for boxes of the store only, so that their number is the store's; they stay
  * until the end. */
@@ -17,6 +17,7 @@ struct ops_stream;
 struct ops_live_box {
 	char name[BOX_ID_SIZE];
 	int64_t heard_ms; /* wall time; 0: not since this process began */
+	uint64_t newest; /* the last durable record of its ledger, as its last batch said; 0: it has not said */
 	struct ops_stream *stream; /* NULL: none is open */
 	struct progress *progress[OUTLETS_MAX]; /* the latest; NULL: none */
 	struct ops_live_box *next; /* in its bucket */
