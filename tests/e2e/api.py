@@ -681,8 +681,9 @@ class Contract:
             coding = message.header("content-encoding") or "identity"
             if coding not in ("identity", "gzip"):
                 return [f"Content-Encoding is {coding}"]
-            value = parse_json(gunzip(message.body) if coding == "gzip" else message.body)
-        except Malformed as error:
+            text = gunzip(message.body) if coding == "gzip" else message.body
+            value = parse_json(text) if media == "application/json" else bytes(text).decode()
+        except (Malformed, UnicodeDecodeError) as error:
             return [f"the body: {error}"]
         return self.schemas.errors(value, content[media]["schema"])
 
