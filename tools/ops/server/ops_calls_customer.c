@@ -14,6 +14,7 @@
 
 #define ORDERS_AT_ONCE 20
 #define CURSOR_SIZE 64
+#define LIMIT_MAX_MS (INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR) /* a century, as of every grant */
 
 /* --- answers --- */
 
@@ -148,7 +149,7 @@ static bool read_wish(struct ops_request *q, const cJSON *body, struct order_wis
 	    !ops_take_number(q, body, "agreement", 1, UINT32_MAX, false, &agreement) ||
 	    !ops_take_text(q, body, "until", &until) ||
 	    !ops_take_number(q, body, "limit_mwh", 1, FEE_ENERGY_MAX_MWH, true, &wish->limit_mwh) ||
-	    !ops_take_number(q, body, "limit_ms", 1, REQUEST_EXACT_MAX, true, &wish->limit_ms) ||
+	    !ops_take_number(q, body, "limit_ms", 1, LIMIT_MAX_MS, true, &wish->limit_ms) ||
 	    !ops_take_number(q, body, "limit_micros", 1, FEE_MONEY_MAX_MICROS, true, &wish->limit_micros) ||
 	    !ops_take_number(q, body, "credit_micros", 1, FEE_MONEY_MAX_MICROS, true, &wish->credit_micros))
 		return false;
