@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import demo_parts
 from demo_hands import Hands
@@ -55,7 +56,7 @@ class Live(demo_parts.Parts):
         """port: the server's, 0 for any. tool: where meterboxctl is."""
         super().__init__("--sandbox-payments")
         self.server.port = port
-        self.tool = tool
+        self.tool = tool and Path(tool).resolve()
         self.password = "-".join(secrets.token_hex(2) for _ in range(4))
         self.keyboard = Keyboard()
         self.queue = queue.Queue()

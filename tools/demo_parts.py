@@ -94,7 +94,8 @@ class Parts:
         token.write_text(self.token + "\n", encoding="utf-8")
         token.chmod(0o600)
         return (f"[server]\nurl = http://127.0.0.1:{port}\ntoken_file = {token}\n"
-                f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n")
+                f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n"
+                "backoff_min_ms = 200\nbackoff_max_ms = 2000\n")
 
     def start_box(self):
         """Until it has reported and its command stream is open."""
