@@ -1779,7 +1779,7 @@ START_TEST(foreign_files_are_refused)
 	make_file();
 	sql("PRAGMA user_version=1"); /* older than the first release */
 	FAILS(ops_open(&o, &other, &error), -EPROTO);
-	sql("PRAGMA user_version=3"); /* a newer program's */
+	sql("PRAGMA user_version=4"); /* a newer program's */
 	FAILS(ops_open(&o, &other, &error), -EPROTO);
 	o.path = "/nonexistent/folder/x";
 	FAILS(ops_open(&o, &other, &error), -EIO);

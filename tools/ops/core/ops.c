@@ -67,6 +67,8 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	o->notice = options->notice;
 	o->command_ms = options->command_ms;
 	int result = store_open(options->path, options->vfs, &o->store, error);
+	if (result == 0)
+		result = ops_begin_agreement(o, error);
 	if (result < 0) {
 		ops_close(o);
 		return result;
@@ -438,7 +440,7 @@ static bool same_rates(const struct fee_tariff *a, const struct fee_tariff *b)
 	return same;
 }
 
-static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
+bool ops_same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 {
 	return strcmp(a->id, b->id) == 0 && a->version == b->version && strcmp(a->currency, b->currency) == 0 &&
 	       a->energy_price_micros == b->energy_price_micros && same_rates(a, b) &&
@@ -450,7 +452,7 @@ static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 bool ops_same_grant(const struct grant *g, const struct grant *h)
 {
 	return strcmp(g->account, h->account) == 0 && g->kind == h->kind && g->mode == h->mode &&
-	       same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
+	       ops_same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
 	       g->lease_ms == h->lease_ms && g->hold_ms == h->hold_ms && g->limit_mwh == h->limit_mwh &&
 	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms;
 }

@@ -56,6 +56,11 @@ int ops_queue(struct ops *ops, struct command *command, struct command_row *row,
 /* The outlet as the stored image has it; an empty one when no record named it. */
 int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
 
+/* --- offers.c --- */
+
+/* A new store gets the agreement that comes with the program. */
+int ops_begin_agreement(struct ops *ops, struct ops_error *error);
+
 /* --- books.c --- */
 
 struct book ops_customer_book(const char *account);
@@ -70,6 +75,7 @@ int ops_posted_before(struct ops *ops, const struct posting *posting, struct ops
 
 int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t *micros, struct ops_error *error);
 
+bool ops_same_tariff(const struct fee_tariff *a, const struct fee_tariff *b);
 bool ops_same_grant(const struct grant *g, const struct grant *h);
 
 void ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order);

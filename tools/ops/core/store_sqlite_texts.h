@@ -5,7 +5,7 @@
 #define OPS_STORE_SQLITE_TEXTS_H
 
 #define APPLICATION_ID 0x6d626f70 /* "mbop": tells our files from others */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 static const char pragmas[] = "PRAGMA journal_mode=WAL;"
 			      "PRAGMA synchronous=FULL;"
@@ -51,6 +51,13 @@ static const char schema[] =
 	"CREATE TABLE posting(number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, from_book TEXT NOT NULL,"
 	" to_book TEXT NOT NULL, micros INTEGER NOT NULL CHECK(micros > 0), order_number TEXT NOT NULL) STRICT;"
 	"CREATE TABLE book(name TEXT PRIMARY KEY, micros INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE tariff(id TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL, made_ms INTEGER NOT NULL,"
+	" who TEXT NOT NULL, PRIMARY KEY(id, version)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE place(code TEXT PRIMARY KEY, box TEXT NOT NULL, outlet INTEGER NOT NULL, tariff TEXT NOT NULL,"
+	" label TEXT NOT NULL, mode TEXT NOT NULL, hold_ms INTEGER NOT NULL, lease_ms INTEGER NOT NULL,"
+	" full_ma INTEGER NOT NULL, full_ms INTEGER NOT NULL, UNIQUE(box, outlet)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE agreement(version INTEGER PRIMARY KEY, made_ms INTEGER NOT NULL, who TEXT NOT NULL,"
+	" en TEXT NOT NULL, zh TEXT NOT NULL) STRICT;"
 	"CREATE TABLE customer(contact TEXT PRIMARY KEY, account TEXT NOT NULL, code_hash TEXT NOT NULL,"
 	" code_until_ms INTEGER NOT NULL, wrong INTEGER NOT NULL, codes_until_ms INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
@@ -67,6 +74,7 @@ static const char schema[] =
 	"limit_ms, state, held_micros, started, reason, start_mwh, energy_mwh, amount_micros, energised_ms, settled, " \
 	"billed_micros, captured_micros, written_off_micros, price_differs, ledger_lost, priced_mwh, "                 \
 	"power_off_sent, priced_micros, rates_mwh, lease_micros"
+#define PLACE_COLUMNS "code, box, outlet, tariff, label, mode, hold_ms, lease_ms, full_ma, full_ms"
 #define COMMAND_COLUMNS "box, seq, id, type, order_number, account, micros, result IS NULL"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -121,6 +129,23 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 	[MOVE_BOOK] = "INSERT INTO book(name, micros) VALUES(?1, ?2)"
 		      " ON CONFLICT(name) DO UPDATE SET micros = micros + excluded.micros",
 	[GET_BOOK] = "SELECT micros FROM book WHERE name = ?1",
+	[GET_TARIFF] = "SELECT body FROM tariff WHERE id = ?1 AND (?2 = 0 OR version = ?2)"
+		       " ORDER BY version DESC LIMIT 1",
+	[ADD_TARIFF] = "INSERT INTO tariff(id, version, body, made_ms, who) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[EACH_TARIFF] = "SELECT body FROM tariff AS t WHERE version ="
+			" (SELECT max(version) FROM tariff WHERE id = t.id) ORDER BY id",
+	[GET_PLACE] = "SELECT " PLACE_COLUMNS " FROM place WHERE code = ?1",
+	[FIND_PLACE] = "SELECT " PLACE_COLUMNS " FROM place WHERE box = ?1 AND outlet = ?2",
+	[PUT_PLACE] = "INSERT INTO place(" PLACE_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+		      " ON CONFLICT(code) DO UPDATE SET box = excluded.box, outlet = excluded.outlet,"
+		      " tariff = excluded.tariff, label = excluded.label, mode = excluded.mode,"
+		      " hold_ms = excluded.hold_ms, lease_ms = excluded.lease_ms, full_ma = excluded.full_ma,"
+		      " full_ms = excluded.full_ms",
+	[DROP_PLACE] = "DELETE FROM place WHERE code = ?1",
+	[EACH_PLACE] = "SELECT " PLACE_COLUMNS " FROM place WHERE code > ?1 ORDER BY code",
+	[NEWEST_AGREEMENT] = "SELECT version FROM agreement ORDER BY version DESC LIMIT 1",
+	[GET_AGREEMENT] = "SELECT version, made_ms, who, en, zh FROM agreement WHERE version = ?1",
+	[ADD_AGREEMENT] = "INSERT INTO agreement(version, made_ms, who, en, zh) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[GET_CUSTOMER] = "SELECT contact, account, code_hash, code_until_ms, wrong, codes_until_ms FROM customer"
 			 " WHERE contact = ?1",
 	[PUT_CUSTOMER] =

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "log.h"
+#include "ops_qr.h"
 #include "ops_request.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
@@ -30,6 +31,8 @@ static const char usage[] =
 	"      --port-file FILE            writes the port there\n"
 	"      --cert FILE --key FILE      TLS\n"
 	"      --behind-proxy              plain HTTP on any address: a TLS proxy stands in front\n"
+	"      --public-url URL            where customers find it, as outlets' QR codes have it (default: where the\n"
+	"                                  operator's page was asked for)\n"
 	"      --command-seconds N         how long a command may be on its way (default 120)\n"
 	"      --max-connections N         16 to 65000 (default 4096); a sixteenth is kept free of command streams\n"
 	"      --max-per-address N         connections of one address, 0 for any number (default 64; any number on\n"
@@ -50,6 +53,7 @@ enum {
 	OPTION_CERT,
 	OPTION_KEY,
 	OPTION_PROXY,
+	OPTION_PUBLIC_URL,
 	OPTION_COMMAND_S,
 	OPTION_CONNECTIONS,
 	OPTION_ADDRESS,
@@ -69,6 +73,7 @@ static const struct option long_options[] = {
 	{"cert", required_argument, NULL, OPTION_CERT},
 	{"key", required_argument, NULL, OPTION_KEY},
 	{"behind-proxy", no_argument, NULL, OPTION_PROXY},
+	{"public-url", required_argument, NULL, OPTION_PUBLIC_URL},
 	{"command-seconds", required_argument, NULL, OPTION_COMMAND_S},
 	{"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
 	{"max-per-address", required_argument, NULL, OPTION_ADDRESS},
@@ -107,6 +112,9 @@ static bool take_text(int option, const char *text, struct ops_server_options *o
 		break;
 	case OPTION_CERT:
 		place = &o->cert;
+		break;
+	case OPTION_PUBLIC_URL:
+		place = &o->public_url;
 		break;
 	case OPTION_KEY:
 		place = &o->key;
@@ -163,6 +171,8 @@ static const char *check_options(const struct ops_server_options *o, bool insecu
 		return "--cert and --key go together";
 	if (o->cert != NULL && o->behind_proxy)
 		return "--behind-proxy is for a server without --cert";
+	if (o->public_url != NULL && !ops_qr_url_is_valid(o->public_url))
+		return "--public-url must be http:// or https://, a host and perhaps a path, at most 200 characters";
 	return NULL;
 }
 

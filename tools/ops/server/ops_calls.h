@@ -5,6 +5,7 @@
 #define OPS_CALLS_H
 
 #include "ops_request.h"
+#include "price.h"
 
 /* ops_calls_box.c */
 void ops_call_records(struct ops_request *q);
@@ -28,6 +29,18 @@ void ops_call_refund(struct ops_request *q);
 void ops_call_order(struct ops_request *q);
 void ops_call_put_order(struct ops_request *q);
 void ops_call_credit(struct ops_request *q);
+
+/* ops_calls_sales.c */
+void ops_call_tariffs(struct ops_request *q);
+void ops_call_put_tariff(struct ops_request *q);
+void ops_call_preview(struct ops_request *q);
+void ops_call_places(struct ops_request *q);
+void ops_call_put_place(struct ops_request *q);
+void ops_call_drop_place(struct ops_request *q);
+void ops_call_place_qr(struct ops_request *q);
+void ops_call_agreement(struct ops_request *q);
+void ops_call_put_agreement(struct ops_request *q);
+void ops_call_offer(struct ops_request *q);
 
 /* ops_calls_people.c */
 void ops_call_codes(struct ops_request *q);
@@ -58,6 +71,9 @@ bool ops_add_time(cJSON *object, const char *name, int64_t wall_ms);
 /* A document of wire.h's writers, from malloc(), which it frees; NULL counts as short memory. */
 bool ops_add_document(cJSON *object, const char *name, char *text);
 
+/* A bill's lines, as an array; tariff is the one that it was made by. */
+void ops_add_lines(cJSON *object, const char *name, const struct fee_tariff *tariff, const struct fee_bill *bill);
+
 /* --- the body's fields; false: refused --- */
 
 /* Whether the object has no other fields than these, which end with NULL: a misspelt limit must not be no limit. */
@@ -69,5 +85,7 @@ bool ops_take_number(struct ops_request *q, const cJSON *object, const char *nam
 		     bool optional, int64_t *value);
 /* Its text, valid as long as the object, judged by whoever uses it. */
 bool ops_take_text(struct ops_request *q, const cJSON *object, const char *name, const char **text);
+/* A time, in ms of Unix time. */
+bool ops_take_time(struct ops_request *q, const cJSON *object, const char *name, int64_t *wall_ms);
 
 #endif

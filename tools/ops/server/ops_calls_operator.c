@@ -99,6 +99,15 @@ bool ops_take_text(struct ops_request *q, const cJSON *object, const char *name,
 	return *text != NULL;
 }
 
+bool ops_take_time(struct ops_request *q, const cJSON *object, const char *name, int64_t *wall_ms)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	if (text != NULL && wire_read_time(text, wall_ms))
+		return true;
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be a time such as 2026-11-21T01:38:46.123Z", name);
+	return false;
+}
+
 /* --- the server itself --- */
 
 void ops_call_health(struct ops_request *q)

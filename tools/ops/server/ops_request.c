@@ -14,16 +14,18 @@
 
 #define BODY_FIRST 4096 /* bytes that are taken for a body at first */
 
+static const char json_type[] = "application/json";
+
 /* --- answers --- */
 
-static void set_response(struct ops_request *q, unsigned status, char *text)
+static void set_response(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	q->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (q->response == NULL) {
 		free(text);
 		return;
 	}
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	MHD_add_response_header(q->response, "X-Content-Type-Options", "nosniff");
 	if (q->cookie[0] != '\0')
@@ -31,12 +33,17 @@ static void set_response(struct ops_request *q, unsigned status, char *text)
 	q->status = status;
 }
 
-void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+void ops_answer_as(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	if (text == NULL)
 		ops_refuse_memory(q);
 	else
-		set_response(q, status, text);
+		set_response(q, status, type, text);
+}
+
+void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+{
+	ops_answer_as(q, status, json_type, text);
 }
 
 void ops_answer(struct ops_request *q, unsigned status, cJSON *object)
@@ -125,7 +132,7 @@ static void make_refusal(struct ops_request *q)
 	char *text = object == NULL ? NULL : json_print_and_delete(object);
 	if (text == NULL)
 		return;
-	set_response(q, status, text);
+	set_response(q, status, json_type, text);
 	if (q->response == NULL)
 		return;
 	if (q->retry_s > 0)
@@ -230,9 +237,8 @@ static const char *header(struct ops_request *q, const char *name)
 
 static bool is_json(const char *type)
 {
-	static const char json[] = "application/json";
-	size_t length = sizeof json - 1;
-	return strncasecmp(type, json, length) == 0 && strchr("; \t", type[length]) != NULL;
+	size_t length = sizeof json_type - 1;
+	return strncasecmp(type, json_type, length) == 0 && strchr("; \t", type[length]) != NULL;
 }
 
 static void judge_encoding(struct ops_request *q)

@@ -83,6 +83,9 @@ void ops_answer(struct ops_request *q, unsigned status, cJSON *object);
 /* The text, from malloc(), becomes the body. NULL: memory was short. */
 void ops_answer_text(struct ops_request *q, unsigned status, char *text);
 
+/* As above, of another Content-Type than application/json. */
+void ops_answer_as(struct ops_request *q, unsigned status, const char *type, char *text);
+
 /* {"error":{"code":...,"message":...}} */
 void ops_refuse(struct ops_request *q, unsigned status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -42,6 +42,7 @@ struct ops_server {
 	struct ops_message_provider message;
 	struct ops_messages messages; /* of the embedded provider */
 	size_t body_bytes; /* of all requests together */
+	bool payments; /* customers can recharge */
 	unsigned requests; /* that have begun and not ended; streams are among them */
 	uint64_t records_accepted; /* since the start, as below */
 	uint64_t batches;

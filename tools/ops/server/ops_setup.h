@@ -23,6 +23,7 @@ struct ops_server_options {
 	const char *cert; /* with key: TLS */
 	const char *key;
 	bool behind_proxy;
+	const char *public_url; /* where customers find the server; NULL: wherever it is asked for it */
 	const char *operator_token_file;
 	const char *command_key; /* NULL: commands are sent unsigned */
 	int64_t command_ms;
