@@ -31,6 +31,7 @@ typedef __typeof__(((struct batch_answer *)0)->refused[0]) refusal;
 
 static const struct field batch_fields[] = {
 	{"ledger", FIELD_TEXT, FIELD_AT(struct batch, ledger)},
+	{"newest", FIELD_UINT64, FIELD_AT(struct batch, newest), .optional = true},
 	FIELDS_END,
 };
 
@@ -175,7 +176,7 @@ static cJSON *parse(const char *text, size_t length, size_t max, struct wire_err
 	return text_is_bounded(text, length, error) ? json_parse_object(text, length, max, error) : NULL;
 }
 
-static bool read_ledger(const cJSON *object, struct batch *batch, struct wire_error *error)
+static bool read_head(const cJSON *object, struct batch *batch, struct wire_error *error)
 {
 	if (!fields_read(batch_fields, object, batch, error))
 		return false;
@@ -281,7 +282,7 @@ bool batch_read(const char *text, size_t length, struct batch *batch, struct wir
 	cJSON *object = parse(text, length, BATCH_TEXT_MAX, error);
 	if (object == NULL)
 		return false;
-	bool valid = read_ledger(object, &read, error) &&
+	bool valid = read_head(object, &read, error) &&
 		     read_records(cJSON_GetObjectItemCaseSensitive(object, "records"), &read, error) &&
 		     read_progress(cJSON_GetObjectItemCaseSensitive(object, "progress"), &read, error);
 	cJSON_Delete(object);

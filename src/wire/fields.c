@@ -85,7 +85,7 @@ static bool add_field(const struct field *f, const char *at, cJSON *object)
 	switch (f->type) {
 	case FIELD_INT64:
 		memcpy(&number, at, sizeof number);
-		return add_number(object, f->name, number);
+		return (f->sparse && number == 0) || add_number(object, f->name, number);
 	case FIELD_UINT64:
 		memcpy(&number, at, sizeof number);
 		return add_number(object, f->name, number);

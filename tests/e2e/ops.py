@@ -462,7 +462,8 @@ def progress(outlet=1, **more):
     """A report of an outlet as it is now."""
     return {"outlet": outlet, "mono_ms": 1000, "time": TIME, "time_quality": "synchronised", "state": "available",
             "missing": 0, "has_register": True, "register_mwh": 0, "reading_age_ms": 100, "power_mw": 0,
-            "energy_mwh": 0, "cost_micros": 0, "remaining_micros": 0, "remaining_ms": -1, "low_credit": False, **more}
+            "energy_mwh": 0, "energised_ms": 0, "cost_micros": 0, "remaining_micros": 0, "remaining_ms": -1,
+            "low_credit": False, **more}
 
 
 class Box:
@@ -477,8 +478,8 @@ class Box:
 
     def batch(self, since=None, reports=()):
         since = self.accepted if since is None else since
-        return {"ledger": self.records.ledger, "records": self.records.texts[since:since + 500],
-                "progress": list(reports)}
+        return {"ledger": self.records.ledger, "newest": len(self.records.texts),
+                "records": self.records.texts[since:since + 500], "progress": list(reports)}
 
     def post(self, batch=None, packed=False):
         body = json.dumps(self.batch() if batch is None else batch).encode()

@@ -55,7 +55,7 @@ BY_TIME = {"id": "day", "version": 1, "currency": "CNY", "rates": [{"name": "val
            "utc_offset_min": 480, "quantum_micros": 10000, "rounding": "down"}
 GRANT = {"order": "order-1", "account": "acct-1", "session_kind": "customer", "mode": "remote", "tariff": TARIFF,
          "credit_micros": 10000000, "lease_ms": 60000, "hold_ms": 600000, "limit_mwh": 0, "limit_micros": 0,
-         "limit_ms": 0}
+         "limit_ms": 0, "full_ma": 500, "full_ms": 600000}
 SERVICE = {name: value for name, value in GRANT.items() if name not in ("account", "tariff")}
 SERVICE.update(session_kind="service", mode="local", lease_ms=0)
 RECEIPT = {"reason": "customer", "start_mwh": 1000, "energy_mwh": 220000, "rates_mwh": [200000, 20000],
@@ -101,11 +101,11 @@ ARGUMENTS = {
 PROGRESS = {"outlet": 1, "mono_ms": 934881, "time": TIME, "time_quality": "synchronised", "state": "supplying",
             "missing": 0,
             "order": "order-1", "has_register": True, "register_mwh": 1000, "reading_age_ms": 120, "power_mw": 7000000,
-            "energy_mwh": 500, "rates_mwh": [500], "cost_micros": 400, "remaining_micros": 9999600, "remaining_ms": -1,
+            "energy_mwh": 500, "rates_mwh": [500], "energised_ms": 7200000, "cost_micros": 400, "remaining_micros": 9999600, "remaining_ms": -1,
             "low_credit": False}
 # What may be left out of a good value, by its name.
 OPTIONAL = {"rate", "rates_mwh", "utc_offset_min", "version", "detail", "name", "service_price_micros",
-            "start_fee_micros", "work_order"}
+            "start_fee_micros", "work_order", "newest", "full_ma", "full_ms"}
 
 
 def record(kind, seq=12, **more):
@@ -120,7 +120,7 @@ def command(kind, seq=7, **more):
 
 
 def batch(records=(), progress=()):
-    return {"ledger": LEDGER, "records": [json.dumps(r, separators=(",", ":")) for r in records],
+    return {"ledger": LEDGER, "newest": len(records), "records": [json.dumps(r, separators=(",", ":")) for r in records],
             "progress": list(progress)}
 
 
@@ -362,11 +362,11 @@ class Values(JudgeTest):
                             ("Error", {"error": {"code": "conflict", "message": "it is there already"}}),
                             ("Movement", {"micros": 1, "key": "k"})):
             with self.subTest(name):
-                OPTIONAL.add("order")  # of progress; where it must be, others of these tests say so
+                OPTIONAL.update(("order", "energised_ms"))  # of progress; where they must be, others of these tests say so
                 try:
                     self.check(name, value)
                 finally:
-                    OPTIONAL.discard("order")
+                    OPTIONAL.difference_update(("order", "energised_ms"))
 
     def test_what_depends_on_another_field(self):
         for name, value in (
@@ -992,7 +992,8 @@ class Server(ops.OpsTest):
 
     def wrong_bodies(self):
         """Each planted damage to each body: never accepted, which the tap sees to."""
-        bodies = (("POST", "/v1/boxes/box-1/records", {"ledger": "0" * 32, "records": [], "progress": [PROGRESS]}),
+        bodies = (("POST", "/v1/boxes/box-1/records", {"ledger": "0" * 32, "newest": 1, "records": [],
+                                                         "progress": [PROGRESS]}),
                   ("PUT", "/v1/operator/boxes/box-9", {"token": "a-token-of-our-own"}),
                   ("PUT", "/v1/operator/accounts/cat", {"kind": "bound", "limit_micros": 5}),
                   ("POST", "/v1/operator/accounts/ann/recharges", {"micros": 5, "key": "k"}),

@@ -30,18 +30,6 @@ void ops_call_order(struct ops_request *q);
 void ops_call_put_order(struct ops_request *q);
 void ops_call_credit(struct ops_request *q);
 
-/* ops_calls_sales.c */
-void ops_call_tariffs(struct ops_request *q);
-void ops_call_put_tariff(struct ops_request *q);
-void ops_call_preview(struct ops_request *q);
-void ops_call_places(struct ops_request *q);
-void ops_call_put_place(struct ops_request *q);
-void ops_call_drop_place(struct ops_request *q);
-void ops_call_place_qr(struct ops_request *q);
-void ops_call_agreement(struct ops_request *q);
-void ops_call_put_agreement(struct ops_request *q);
-void ops_call_offer(struct ops_request *q);
-
 /* ops_calls_people.c */
 void ops_call_codes(struct ops_request *q);
 void ops_call_customer_in(struct ops_request *q);
@@ -58,10 +46,40 @@ void ops_call_messages(struct ops_request *q);
 /* Sets how often doors may be tried; *doors is zeroed. */
 void ops_doors_open(struct ops_doors *doors);
 
+/* ops_calls_customer.c */
+void ops_call_own_orders(struct ops_request *q);
+void ops_call_own_order(struct ops_request *q);
+void ops_call_put_own_order(struct ops_request *q);
+void ops_call_order_events(struct ops_request *q);
+void ops_call_start(struct ops_request *q);
+void ops_call_stop(struct ops_request *q);
+void ops_call_unlock(struct ops_request *q);
+void ops_call_departed(struct ops_request *q);
+void ops_call_own_credit(struct ops_request *q);
+
+/* ops_calls_payment.c */
+void ops_call_make_payment(struct ops_request *q);
+void ops_call_payment(struct ops_request *q);
+void ops_call_callback(struct ops_request *q);
+void ops_call_sandbox_payment(struct ops_request *q);
+void ops_call_sandbox_pay(struct ops_request *q);
+
+/* ops_calls_sales.c */
+void ops_call_tariffs(struct ops_request *q);
+void ops_call_put_tariff(struct ops_request *q);
+void ops_call_preview(struct ops_request *q);
+void ops_call_places(struct ops_request *q);
+void ops_call_put_place(struct ops_request *q);
+void ops_call_drop_place(struct ops_request *q);
+void ops_call_place_qr(struct ops_request *q);
+void ops_call_agreement(struct ops_request *q);
+void ops_call_put_agreement(struct ops_request *q);
+void ops_call_offer(struct ops_request *q);
+
 /* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
 char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE];
 
-/* There may be a command for the box. */
+/* Something was made for the box: there may be a command for it. */
 void ops_wake_box(struct ops_server *server, const char *name);
 
 /* --- JSON, as the wire has it; false when memory is short --- */

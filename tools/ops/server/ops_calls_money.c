@@ -211,7 +211,9 @@ static cJSON *authorize_document(cJSON *body, const char *order)
 					     "hold_ms",
 					     "limit_mwh",
 					     "limit_micros",
-					     "limit_ms"};
+					     "limit_ms",
+					     "full_ma",
+					     "full_ms"};
 	static const char *const optional[] = {"lease_ms", "limit_mwh", "limit_micros", "limit_ms"};
 	cJSON *document = cJSON_CreateObject();
 	cJSON *grant = cJSON_CreateObject();
@@ -247,6 +249,8 @@ static bool has_order_fields_only(struct ops_request *q, const cJSON *body)
 					       "limit_mwh",
 					       "limit_micros",
 					       "limit_ms",
+					       "full_ma",
+					       "full_ms",
 					       NULL};
 	static const char *const of_tariff[] = {"id",
 						"version",

@@ -333,7 +333,7 @@ void ops_call_put_box(struct ops_request *q)
 	log_line(LOG_LEVEL_INFO, "box_provisioned", "box=%s", log_text(q->name).text);
 	struct ops_live_box *live = ops_live_find(q->server->live, q->name);
 	if (live != NULL) /* whoever had the old token is not heard any more */
-		ops_stream_end(live);
+		ops_box_stream_end(live);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "box", q->name);
 	cJSON_AddStringToObject(object, "token", token);
@@ -420,8 +420,10 @@ void ops_call_box_records(struct ops_request *q)
 void ops_wake_box(struct ops_server *server, const char *name)
 {
 	struct ops_live_box *live = ops_live_find(server->live, name);
-	if (live != NULL)
-		ops_stream_wake(live);
+	if (live == NULL)
+		return;
+	ops_box_stream_wake(live);
+	ops_box_changed(server, live);
 }
 
 /* Makes a command's document of the body: what the core fills in later stands there as a placeholder. */

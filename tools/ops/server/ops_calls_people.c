@@ -225,6 +225,7 @@ static void sign_out(struct ops_request *q, enum person_kind kind)
 		ops_refuse_core(q, result, &error);
 	if (q->status != 0)
 		return;
+	ops_streams_wake_watchers(q->server); /* what this session looks on at ends */
 	ops_set_cookie(q, kind, "");
 	answer_ok(q);
 }

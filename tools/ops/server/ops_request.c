@@ -112,6 +112,40 @@ void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *
 	ops_refuse(q, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "%s", error->text);
 }
 
+bool ops_may_stream(struct ops_request *q, bool room)
+{
+	if (q->server->stopping) {
+		q->retry_s = REQUEST_RETRY_S;
+		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
+		return false;
+	}
+	if (room)
+		return true;
+	q->retry_s = REQUEST_STREAMS_RETRY_S;
+	ops_refuse(q,
+		   MHD_HTTP_TOO_MANY_REQUESTS,
+		   "too_many_streams",
+		   "%u streams are open; come back later",
+		   q->server->streams.count);
+	return false;
+}
+
+void ops_answer_watcher(struct ops_request *q, const struct ops_stream_source *source, void *ctx,
+			struct ops_live_box *box)
+{
+	struct ops_stream *stream;
+	if (ops_may_stream(q, ops_streams_have_room(&q->server->streams))) {
+		q->response = ops_stream_begin(q->server, q->connection, source, ctx, WATCHER_HEARTBEAT_MS, &stream);
+		if (q->response != NULL) {
+			ops_stream_watch(stream, box);
+			q->status = MHD_HTTP_OK;
+			return;
+		}
+		ops_refuse_memory(q);
+	}
+	source->close(ctx, true);
+}
+
 static void add_number_header(struct MHD_Response *response, const char *name, unsigned value)
 {
 	char digits[12];

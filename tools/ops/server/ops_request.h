@@ -13,11 +13,14 @@
 #define REQUEST_NAME_SIZE 64 /* of what a path names */
 #define REQUEST_BOX_BODY_MAX (2 * 1024 * 1024) /* of a batch, as it travels */
 #define REQUEST_OPERATOR_BODY_MAX (64 * 1024)
+#define REQUEST_CUSTOMER_BODY_MAX (4 * 1024)
+#define REQUEST_CALLBACK_BODY_MAX (4 * 1024)
 #define REQUEST_BODIES_MAX (64 * 1024 * 1024) /* of all requests together; beyond it: 503 */
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256
 #define REQUEST_COOKIE_SIZE 200
 #define REQUEST_RETRY_S 10
+#define REQUEST_STREAMS_RETRY_S 60
 #define REQUEST_EXACT_MAX ((INT64_C(1) << 53) - 1) /* numbers beyond it are nobody's */
 
 struct ops_request;
@@ -90,6 +93,14 @@ void ops_answer_as(struct ops_request *q, unsigned status, const char *type, cha
 void ops_refuse(struct ops_request *q, unsigned status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void ops_refuse_memory(struct ops_request *q);
+
+/* Whether a stream may begin; else it is refused, with 429 when there is no room. */
+bool ops_may_stream(struct ops_request *q, bool room);
+
+/* Answers with a watcher of the box, or of all boxes with NULL; see ops_stream.h. When it is refused, the source is
+ * closed. */
+void ops_answer_watcher(struct ops_request *q, const struct ops_stream_source *source, void *ctx,
+			struct ops_live_box *box);
 
 /* 429: it was asked too often, and may be asked again after wait_ms. */
 void ops_refuse_often(struct ops_request *q, int64_t wait_ms, const char *what);

@@ -9,8 +9,10 @@
 
 #include "allowance.h"
 #include "ops.h"
+#include "ops_box_stream.h"
 #include "ops_live.h"
 #include "ops_message.h"
+#include "ops_payment.h"
 #include "ops_peer.h"
 #include "ops_setup.h"
 #include "ops_stream.h"
@@ -42,7 +44,7 @@ struct ops_server {
 	struct ops_message_provider message;
 	struct ops_messages messages; /* of the embedded provider */
 	size_t body_bytes; /* of all requests together */
-	bool payments; /* customers can recharge */
+	struct ops_payments payments;
 	unsigned requests; /* that have begun and not ended; streams are among them */
 	uint64_t records_accepted; /* since the start, as below */
 	uint64_t batches;
