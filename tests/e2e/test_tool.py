@@ -47,7 +47,14 @@ class Tool(box.E2eTest):
         path = Path(world.folder) / "tariff.json"
         path.write_text(json.dumps(tariff(1000000)))
         world.boxsim.do("plug 1 7000")
-        self.tool("session", "authorize", "1", "--order", "o1", "--account", "a", "--credit", "0.02", "--tariff", str(path))
+        order = ("session", "authorize", "1", "--order", "o1", "--account", "a", "--credit", "0.02", "--tariff", str(path))
+        for wrong in (("--full-amps", "0.5"), ("--full-minutes", "10"), ("--full-amps", "0", "--full-minutes", "10"),
+                      ("--full-amps", "0.0005", "--full-minutes", "10"), ("--full-amps", "1001", "--full-minutes", "10"),
+                      ("--full-amps", "0.5", "--full-minutes", "1441")):
+            self.tool(*order, *wrong, code=2)
+        self.tool(*order, "--full-amps", "0.5", "--full-minutes", "10")
+        grant = world.ledger().only("o1", "authorized")["grant"]
+        self.assertEqual((grant["full_ma"], grant["full_ms"]), (500, 600000))
         world.await_state(1, "ready")
         self.tool("session", "start", "1")
         world.await_state(1, "finishing")
