@@ -269,6 +269,16 @@ bool wire_read_tariff(const char *text, size_t length, struct fee_tariff *tariff
 	return true;
 }
 
+bool wire_read_tariff_only(const char *text, size_t length, struct fee_tariff *tariff, struct wire_error *error)
+{
+	cJSON *object = json_parse_object(text, length, WIRE_TEXT_MAX, error);
+	if (object == NULL)
+		return false;
+	bool valid = fields_are_all(tariff_fields, "tariff", object, error);
+	cJSON_Delete(object);
+	return valid && wire_read_tariff(text, length, tariff, error);
+}
+
 /* --- command --- */
 
 static const struct field command_fields[] = {

@@ -870,6 +870,23 @@ START_TEST(a_snapshot_with_a_foreign_rate)
 }
 END_TEST
 
+/* Somebody who makes a tariff must not misspell a price; who reads one may meet a newer program's. */
+START_TEST(a_misspelt_price_is_no_price)
+{
+	static const char misspelt[] = "{\"id\":\"flat\",\"version\":1,\"currency\":\"EUR\",\"energy_price_micros\":1,"
+				       "\"service_micros\":1,\"quantum_micros\":1,\"rounding\":\"down\"}";
+	struct fee_tariff tariff;
+	struct wire_error error;
+
+	ck_assert(wire_read_tariff(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert(!wire_read_tariff_only(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert_ptr_nonnull(strstr(error.text, "service_micros"));
+	char *text = wire_write_tariff(&tariff);
+	ck_assert(wire_read_tariff_only(text, strlen(text), &tariff, &error));
+	free(text);
+}
+END_TEST
+
 START_TEST(length_is_limited)
 {
 	size_t size = 4 * WIRE_TEXT_MAX;
@@ -1141,6 +1158,7 @@ int main(void)
 	tcase_add_test(refused, values_are_limited);
 	tcase_add_test(refused, an_older_snapshot_is_read);
 	tcase_add_test(refused, a_snapshot_with_a_foreign_rate);
+	tcase_add_test(refused, a_misspelt_price_is_no_price);
 	tcase_add_test(refused, long_names_and_words_do_not_overflow_the_error);
 	tcase_add_test(refused, remote_mode_needs_a_lease);
 	tcase_add_loop_test(mutated, mutations_never_crash_and_never_slip_through, 0, DOCUMENT_COUNT);

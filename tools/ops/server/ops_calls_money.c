@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "ops_calls.h"
+#include "ops_who.h"
 #include "units.h"
 
 #define KEY_SIZE 129 /* of what the core takes: 128 characters and the NUL */
@@ -64,10 +65,12 @@ void ops_call_put_account(struct ops_request *q)
 	if (!valid)
 		return;
 	int result = ops_add_account(q->server->ops, q->name, kind, limit_micros, &error);
-	if (result < 0)
+	if (result < 0) {
 		ops_refuse_core(q, result, &error);
-	else
-		ops_call_account(q);
+		return;
+	}
+	ops_note_detail(q, "%s limit_micros=%" PRId64, word_name(&ops_account_kind_words, kind), limit_micros);
+	ops_call_account(q);
 }
 
 /* {"micros":N,"key":"..."} for one of the core's calls, with the key copied to `used`; 0 or negative errno, or 1
@@ -88,6 +91,8 @@ static int move_money(struct ops_request *q, char used[KEY_SIZE], struct ops_err
 	    ops_take_text(q, object, "key", &key)) {
 		word_copy(used, KEY_SIZE, key);
 		result = move(q->server->ops, q->name, micros, key, error);
+		if (result == 0)
+			ops_note_detail(q, "micros=%" PRId64 " key=%s", micros, key);
 		if (result == 0)
 			log_line(LOG_LEVEL_INFO,
 				 "money",
@@ -314,6 +319,12 @@ void ops_call_put_order(struct ops_request *q)
 			 order.outlet + 1,
 			 log_text(order.grant.account).text,
 			 order.grant.credit_micros);
+	ops_note_detail(q,
+			"box=%s outlet=%d account=%s credit_micros=%" PRId64,
+			order.box,
+			order.outlet + 1,
+			order.grant.account,
+			order.grant.credit_micros);
 	ops_wake_box(q->server, order.box);
 	answer_order(q, found == -ENOENT ? MHD_HTTP_CREATED : MHD_HTTP_OK);
 }

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "ops_calls.h"
+#include "ops_who.h"
 
 #define TOKEN_BYTES 32 /* of a token that the server makes */
 #define RECORDS_AT_ONCE 500
@@ -59,6 +60,15 @@ bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const
 	return true;
 }
 
+bool ops_take_nothing(struct ops_request *q)
+{
+	static const char *const fields[] = {NULL};
+	cJSON *object = ops_request_object(q);
+	bool taken = object != NULL && ops_take_only(q, object, fields);
+	cJSON_Delete(object);
+	return taken;
+}
+
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value)
 {
@@ -87,6 +97,15 @@ bool ops_take_text(struct ops_request *q, const cJSON *object, const char *name,
 	if (*text == NULL)
 		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be given, as a text", name);
 	return *text != NULL;
+}
+
+bool ops_take_time(struct ops_request *q, const cJSON *object, const char *name, int64_t *wall_ms)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	if (text != NULL && wire_read_time(text, wall_ms))
+		return true;
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be a time such as 2026-11-21T01:38:46.123Z", name);
+	return false;
 }
 
 /* --- the server itself --- */
@@ -195,6 +214,43 @@ void ops_call_box(struct ops_request *q)
 	ops_refuse_core(q, result, &error);
 }
 
+struct box_names {
+	char (*names)[BOX_ID_SIZE];
+	size_t count, capacity;
+	bool short_of_memory;
+};
+
+static bool take_box(void *ctx, const char *box)
+{
+	struct box_names *all = ctx;
+	if (all->count == all->capacity) {
+		size_t capacity = all->capacity == 0 ? 64 : 2 * all->capacity;
+		void *names = reallocarray(all->names, capacity, sizeof *all->names);
+		all->short_of_memory = names == NULL;
+		if (names == NULL)
+			return false;
+		all->names = names;
+		all->capacity = capacity;
+	}
+	word_copy(all->names[all->count++], sizeof *all->names, box);
+	return true;
+}
+
+char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE]
+{
+	struct box_names all = {.count = 0};
+	*result = ops_each_box(server->ops, take_box, &all, error);
+	if (*result == 0 && all.short_of_memory) {
+		snprintf(error->text, sizeof error->text, "out of memory");
+		*result = -ENOMEM;
+	}
+	*count = *result < 0 ? 0 : all.count;
+	if (*result == 0)
+		return all.names;
+	free(all.names);
+	return NULL;
+}
+
 void ops_call_boxes(struct ops_request *q)
 {
 	struct ops_error error;
@@ -277,7 +333,7 @@ void ops_call_put_box(struct ops_request *q)
 	log_line(LOG_LEVEL_INFO, "box_provisioned", "box=%s", log_text(q->name).text);
 	struct ops_live_box *live = ops_live_find(q->server->live, q->name);
 	if (live != NULL) /* whoever had the old token is not heard any more */
-		ops_stream_end(live);
+		ops_box_stream_end(live);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "box", q->name);
 	cJSON_AddStringToObject(object, "token", token);
@@ -364,8 +420,10 @@ void ops_call_box_records(struct ops_request *q)
 void ops_wake_box(struct ops_server *server, const char *name)
 {
 	struct ops_live_box *live = ops_live_find(server->live, name);
-	if (live != NULL)
-		ops_stream_wake(live);
+	if (live == NULL)
+		return;
+	ops_box_stream_wake(live);
+	ops_box_changed(server, live);
 }
 
 /* Makes a command's document of the body: what the core fills in later stands there as a placeholder. */
@@ -377,6 +435,15 @@ static void complete_command(cJSON *object, const char *box)
 	cJSON_AddStringToObject(object, "not_after", "2000-01-01T00:00:00.000Z");
 	if (!cJSON_HasObjectItem(object, "actor"))
 		cJSON_AddStringToObject(object, "actor", "operator");
+}
+
+/* One of the staff acts as nobody else. */
+static void sign_command(cJSON *object, const char *name)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "actor");
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "name");
+	cJSON_AddStringToObject(object, "actor", word_name(&actor_words, ACTOR_OPERATOR));
+	cJSON_AddStringToObject(object, "name", name);
 }
 
 /* False: refused. */
@@ -392,6 +459,8 @@ static bool read_command(struct ops_request *q, struct command *command)
 		cJSON_Delete(object);
 		return false;
 	}
+	if (!q->by_token)
+		sign_command(object, q->person.name);
 	complete_command(object, q->name);
 	char *text = json_print_and_delete(object);
 	if (text == NULL) {
@@ -432,6 +501,12 @@ void ops_call_send(struct ops_request *q)
 		 word_name(&actor_words, command.actor),
 		 log_text(command.name).text);
 	ops_wake_box(q->server, q->name);
+	ops_note_detail(q,
+			"%s outlet=%d by=%s seq=%" PRIu64,
+			word_name(&command_type_words, command.type),
+			command.outlet + 1,
+			command.name,
+			command.seq);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "id", command.id);
 	ops_add_number(object, "seq", (int64_t)command.seq);

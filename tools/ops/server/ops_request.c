@@ -10,29 +10,40 @@
 #include <string.h>
 
 #include "log.h"
+#include "ops_who.h"
 
 #define BODY_FIRST 4096 /* bytes that are taken for a body at first */
 
+static const char json_type[] = "application/json";
+
 /* --- answers --- */
 
-static void set_response(struct ops_request *q, unsigned status, char *text)
+static void set_response(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	q->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (q->response == NULL) {
 		free(text);
 		return;
 	}
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(q->response, "X-Content-Type-Options", "nosniff");
+	if (q->cookie[0] != '\0')
+		MHD_add_response_header(q->response, MHD_HTTP_HEADER_SET_COOKIE, q->cookie);
 	q->status = status;
 }
 
-void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+void ops_answer_as(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	if (text == NULL)
 		ops_refuse_memory(q);
 	else
-		set_response(q, status, text);
+		set_response(q, status, type, text);
+}
+
+void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+{
+	ops_answer_as(q, status, json_type, text);
 }
 
 void ops_answer(struct ops_request *q, unsigned status, cJSON *object)
@@ -69,6 +80,12 @@ void ops_refuse_memory(struct ops_request *q)
 	ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "memory is short; try again later");
 }
 
+void ops_refuse_often(struct ops_request *q, int64_t wait_ms, const char *what)
+{
+	q->retry_s = (unsigned)((wait_ms + 999) / 1000);
+	ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many", "%s; try again in %u s", what, q->retry_s);
+}
+
 void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *error)
 {
 	static const struct {
@@ -95,11 +112,50 @@ void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *
 	ops_refuse(q, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "%s", error->text);
 }
 
+bool ops_may_stream(struct ops_request *q, bool room)
+{
+	if (q->server->stopping) {
+		q->retry_s = REQUEST_RETRY_S;
+		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
+		return false;
+	}
+	if (room)
+		return true;
+	q->retry_s = REQUEST_STREAMS_RETRY_S;
+	ops_refuse(q,
+		   MHD_HTTP_TOO_MANY_REQUESTS,
+		   "too_many_streams",
+		   "%u streams are open; come back later",
+		   q->server->streams.count);
+	return false;
+}
+
+void ops_answer_watcher(struct ops_request *q, const struct ops_stream_source *source, void *ctx,
+			struct ops_live_box *box)
+{
+	struct ops_stream *stream;
+	if (ops_may_stream(q, ops_streams_have_room(&q->server->streams))) {
+		q->response = ops_stream_begin(q->server, q->connection, source, ctx, WATCHER_HEARTBEAT_MS, &stream);
+		if (q->response != NULL) {
+			ops_stream_watch(stream, box);
+			q->status = MHD_HTTP_OK;
+			return;
+		}
+		ops_refuse_memory(q);
+	}
+	source->close(ctx, true);
+}
+
 static void add_number_header(struct MHD_Response *response, const char *name, unsigned value)
 {
 	char digits[12];
 	snprintf(digits, sizeof digits, "%u", value);
 	MHD_add_response_header(response, name, digits);
+}
+
+static bool takes_token(const struct ops_request *q)
+{
+	return q->route != NULL && (q->route->who == OPS_BOX || q->route->who == OPS_OPERATOR);
 }
 
 /* Gives a refusal its body. */
@@ -110,13 +166,14 @@ static void make_refusal(struct ops_request *q)
 	char *text = object == NULL ? NULL : json_print_and_delete(object);
 	if (text == NULL)
 		return;
-	set_response(q, status, text);
+	set_response(q, status, json_type, text);
 	if (q->response == NULL)
 		return;
 	if (q->retry_s > 0)
 		add_number_header(q->response, MHD_HTTP_HEADER_RETRY_AFTER, q->retry_s);
 	if (status == MHD_HTTP_UNAUTHORIZED)
-		MHD_add_response_header(q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+		MHD_add_response_header(
+			q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, takes_token(q) ? "Bearer" : "Cookie");
 	if (q->allow[0] != '\0')
 		MHD_add_response_header(q->response, MHD_HTTP_HEADER_ALLOW, q->allow);
 }
@@ -214,16 +271,15 @@ static const char *header(struct ops_request *q, const char *name)
 
 static bool is_json(const char *type)
 {
-	static const char json[] = "application/json";
-	size_t length = sizeof json - 1;
-	return strncasecmp(type, json, length) == 0 && strchr("; \t", type[length]) != NULL;
+	size_t length = sizeof json_type - 1;
+	return strncasecmp(type, json_type, length) == 0 && strchr("; \t", type[length]) != NULL;
 }
 
 static void judge_encoding(struct ops_request *q)
 {
 	const char *type = header(q, MHD_HTTP_HEADER_CONTENT_TYPE);
 	const char *encoding = header(q, MHD_HTTP_HEADER_CONTENT_ENCODING);
-	if (type != NULL && q->route->body_max > 0 && !is_json(type)) {
+	if (type == NULL ? q->must_be_json : q->route->body_max > 0 && !is_json(type)) {
 		ops_refuse(q,
 			   MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 			   "unsupported_media_type",
@@ -289,8 +345,10 @@ enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, c
 		*size = 0;
 		return result;
 	}
-	if (q->status == 0)
+	if (q->status == 0) {
 		q->route->handle(q);
+		ops_note(q);
+	}
 	drop_body(q);
 	return send_answer(q);
 }
