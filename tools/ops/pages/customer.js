@@ -60,6 +60,7 @@ const TEXTS = {
 	energy: ['By energy', '按电量'],
 	time: ['By time', '按时长'],
 	amount: ['By amount', '按金额'],
+	sum: ['Amount', '金额'],
 	full: ['Until full', '充满自停'],
 	credit: ['Until I stop', '随用随停'],
 	d_energy: ['Stops after so many kWh', '用满设定度数后自动断电'],
@@ -772,7 +773,7 @@ function drawAmount(title, why, value, rows, act, text, ...others) {
 	show(title, t(title), why && h('p', why), list(...rows), form(() => {
 		const micros = typed();
 		return micros ? act(micros) : wrong('value', t('bad_number'));
-	}, field(t('amount') + (currency ? ' (' + currency + ')' : ''), value, 5, () => {}), acts(submit(text), others)));
+	}, field(t('sum') + (currency ? ' (' + currency + ')' : ''), value, 5, () => {}), acts(submit(text), others)));
 }
 
 /* What is asked for once more after a lost answer has the same key, and happens once. */
