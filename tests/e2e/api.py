@@ -734,7 +734,7 @@ class EventReader:
     FIELDS = ("id", "event", "data")
 
     def __init__(self, contract, schema, box, after):
-        """after: the request's Last-Event-ID."""
+        """box: whose commands they are; None for other events. after: the request's Last-Event-ID."""
         self.contract = contract
         self.schema = schema
         self.box = box
@@ -744,7 +744,7 @@ class EventReader:
         self.comments = []
         self.fields = {}
         self.first = True
-        self.events = []  # the commands, as objects
+        self.events = []  # what they say, as objects
         self.wrong = []
 
     def feed(self, data):
@@ -796,7 +796,9 @@ class EventReader:
             return
         errors = self.contract.schemas.errors(fields, self.schema)
         self.wrong += [f"event: {error}" for error in errors]
-        if not errors:
+        if not errors and self.box is None:
+            self.events.append(parse_json(fields["data"]))
+        elif not errors:
             data = fields["data"]
             self.order(int(fields["id"]), unwrap("application/json" if data.startswith("{") else "application/jose",
                                                  data))
@@ -1091,7 +1093,7 @@ class AnswerSink:
         schema = c.contract.stream_schema(exchange.found, message)
         if schema is not None:
             after = exchange.request.header("last-event-id") or "0"
-            exchange.reader = EventReader(c.contract, schema, exchange.found.values["box"],
+            exchange.reader = EventReader(c.contract, schema, exchange.found.values.get("box"),
                                           int(after) if after.isdigit() else 0)
             self.report(exchange, c.contract.check_answer_head(exchange.found, message))
             c.tap.saw(exchange)

@@ -16,25 +16,28 @@
 
 /* --- accounts --- */
 
+cJSON *ops_account_object(const struct desk_account *account)
+{
+	cJSON *object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "account", account->name);
+	cJSON_AddStringToObject(object, "kind", word_name(&ops_account_kind_words, account->kind));
+	ops_add_number(object, "limit_micros", account->limit_micros);
+	ops_add_number(object, "balance_micros", account->balance_micros);
+	ops_add_number(object, "spendable_micros", account->balance_micros + account->limit_micros);
+	if (account->contact[0] != '\0')
+		cJSON_AddStringToObject(object, "contact", account->contact);
+	return object;
+}
+
 void ops_call_account(struct ops_request *q)
 {
-	struct ops *ops = q->server->ops;
 	struct ops_error error;
-	enum ops_account_kind kind;
-	int64_t limit_micros, balance_micros, spendable_micros;
-	int result = ops_get_account(ops, q->name, &kind, &limit_micros, &error);
-	if (result < 0 || (result = ops_balance(ops, q->name, &balance_micros, &error)) < 0 ||
-	    (result = ops_spendable(ops, q->name, &spendable_micros, &error)) < 0) {
+	struct desk_account account;
+	int result = ops_find_account(q->server->ops, q->name, &account, &error);
+	if (result < 0)
 		ops_refuse_core(q, result, &error);
-		return;
-	}
-	cJSON *object = cJSON_CreateObject();
-	cJSON_AddStringToObject(object, "account", q->name);
-	cJSON_AddStringToObject(object, "kind", word_name(&ops_account_kind_words, kind));
-	ops_add_number(object, "limit_micros", limit_micros);
-	ops_add_number(object, "balance_micros", balance_micros);
-	ops_add_number(object, "spendable_micros", spendable_micros);
-	ops_answer(q, MHD_HTTP_OK, object);
+	else
+		ops_answer(q, MHD_HTTP_OK, ops_account_object(&account));
 }
 
 /* False: refused. */
@@ -133,15 +136,11 @@ void ops_call_refund(struct ops_request *q)
 /* As the wire has it: without the zeros at the end, absent when there is nothing else. */
 static void add_rates(cJSON *object, const struct fee_energy *by_rate)
 {
-	char digits[24];
 	size_t count = FEE_RATES_MAX;
 	while (count > 0 && by_rate->mwh[count - 1] == 0)
 		count--;
-	cJSON *list = count > 0 ? cJSON_AddArrayToObject(object, "rates_mwh") : NULL;
-	for (size_t i = 0; i < count; i++) {
-		snprintf(digits, sizeof digits, "%" PRId64, by_rate->mwh[i]);
-		cJSON_AddItemToArray(list, cJSON_CreateRaw(digits));
-	}
+	if (count > 0)
+		ops_add_numbers(object, "rates_mwh", by_rate->mwh, count);
 }
 
 static cJSON *receipt_object(const struct receipt *r)
@@ -157,8 +156,7 @@ static cJSON *receipt_object(const struct receipt *r)
 	return object;
 }
 
-/* credit_state: of addCredit; NULL for none. */
-static cJSON *order_object(const struct ops_order *o, const char *credit_state)
+cJSON *ops_order_object(const struct ops_order *o, const char *credit_state)
 {
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "order", o->grant.order);
@@ -167,6 +165,11 @@ static cJSON *order_object(const struct ops_order *o, const char *credit_state)
 	cJSON_AddStringToObject(object, "account", o->grant.account);
 	cJSON_AddStringToObject(object, "mode", word_name(&fee_mode_words, o->grant.mode));
 	cJSON_AddStringToObject(object, "state", word_name(&ops_order_state_words, o->state));
+	ops_add_time(object, "made", o->made_ms);
+	if (o->sale.code[0] != '\0') {
+		cJSON_AddStringToObject(object, "code", o->sale.code);
+		cJSON_AddStringToObject(object, "until", word_name(&ops_until_words, o->sale.until));
+	}
 	ops_add_number(object, "held_micros", o->held_micros);
 	cJSON_AddBoolToObject(object, "started", o->started);
 	ops_add_number(object, "billed_micros", o->billed_micros);
@@ -175,6 +178,8 @@ static cJSON *order_object(const struct ops_order *o, const char *credit_state)
 	cJSON_AddBoolToObject(object, "price_differs", o->price_differs);
 	cJSON_AddBoolToObject(object, "ledger_lost", o->ledger_lost);
 	cJSON_AddBoolToObject(object, "power_off_sent", o->power_off_sent);
+	if (o->ended_ms > 0)
+		ops_add_time(object, "ended", o->ended_ms);
 	if (credit_state != NULL)
 		cJSON_AddStringToObject(object, "credit_state", credit_state);
 	if (o->state == OPS_ORDER_DONE)
@@ -192,7 +197,7 @@ static void answer_order(struct ops_request *q, unsigned status)
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
 	else
-		ops_answer(q, status, order_object(&order, NULL));
+		ops_answer(q, status, ops_order_object(&order, NULL));
 }
 
 void ops_call_order(struct ops_request *q)
@@ -344,7 +349,7 @@ void ops_call_credit(struct ops_request *q)
 	if (result == 0 && (result = ops_get_order(q->server->ops, q->name, &order, &error)) == 0 &&
 	    (result = ops_credit_state(q->server->ops, key, &state, &error)) == 0) {
 		ops_wake_box(q->server, order.box);
-		ops_answer(q, MHD_HTTP_OK, order_object(&order, state));
+		ops_answer(q, MHD_HTTP_OK, ops_order_object(&order, state));
 	}
 	if (result < 0)
 		ops_refuse_core(q, result, &error);

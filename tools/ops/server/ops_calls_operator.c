@@ -25,6 +25,16 @@ bool ops_add_number(cJSON *object, const char *name, int64_t value)
 	return cJSON_AddRawToObject(object, name, digits) != NULL;
 }
 
+void ops_add_numbers(cJSON *object, const char *name, const int64_t *values, size_t count)
+{
+	char digits[24];
+	cJSON *list = cJSON_AddArrayToObject(object, name);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(digits, sizeof digits, "%" PRId64, values[i]);
+		cJSON_AddItemToArray(list, cJSON_CreateRaw(digits));
+	}
+}
+
 bool ops_add_time(cJSON *object, const char *name, int64_t wall_ms)
 {
 	char seconds[24], text[32];
@@ -157,55 +167,11 @@ void ops_call_server(struct ops_request *q)
 
 /* --- boxes --- */
 
-/* 0, or negative errno; nothing is added for an outlet without progress. */
-static int add_outlet(struct ops_server *server, const char *box, int outlet, const struct progress *progress,
-		      cJSON *outlets, struct ops_error *error)
-{
-	struct outlet_image image;
-	if (progress == NULL)
-		return 0;
-	int result = ops_outlet(server->ops, box, outlet, &image, error);
-	if (result < 0)
-		return result;
-	cJSON *object = cJSON_CreateObject();
-	if (cJSON_AddItemToArray(outlets, object) && ops_add_number(object, "outlet", outlet + 1) &&
-	    cJSON_AddStringToObject(object, "reserved_for", image.reserved_for) != NULL &&
-	    cJSON_AddStringToObject(object, "fault", word_name(&outlet_fault_words, image.fault)) != NULL &&
-	    cJSON_AddBoolToObject(object, "out_of_service", image.out_of_service) != NULL &&
-	    ops_add_document(object, "progress", wire_write_progress(progress)))
-		return 0;
-	snprintf(error->text, sizeof error->text, "out of memory");
-	return -ENOMEM;
-}
-
-/* Fills a BoxStatus. 0 or negative errno. */
-static int fill_status(struct ops_server *server, const char *name, cJSON *object, struct ops_error *error)
-{
-	const struct ops_live_box *live = ops_live_find(server->live, name);
-	char ledger[LEDGER_ID_SIZE];
-	uint64_t accepted;
-	int result = ops_ledger(server->ops, name, ledger, &accepted, error);
-	if (result < 0)
-		return result;
-	cJSON_AddStringToObject(object, "box", name);
-	cJSON_AddStringToObject(object, "ledger", ledger);
-	ops_add_number(object, "accepted_through", (int64_t)accepted);
-	cJSON_AddBoolToObject(object, "connected", live != NULL && live->stream != NULL);
-	if (live != NULL && live->heard_ms > 0)
-		ops_add_time(object, "heard", live->heard_ms);
-	else
-		cJSON_AddNullToObject(object, "heard");
-	cJSON *outlets = cJSON_AddArrayToObject(object, "outlets");
-	for (int i = 0; result == 0 && live != NULL && i < OUTLETS_MAX; i++)
-		result = add_outlet(server, name, i, live->progress[i], outlets, error);
-	return result;
-}
-
 void ops_call_box(struct ops_request *q)
 {
 	struct ops_error error;
 	cJSON *object = cJSON_CreateObject();
-	int result = fill_status(q->server, q->name, object, &error);
+	int result = ops_fill_box_status(q->server, q->name, object, &error);
 	if (result == 0) {
 		ops_answer(q, MHD_HTTP_OK, object);
 		return;
@@ -262,7 +228,7 @@ void ops_call_boxes(struct ops_request *q)
 	for (size_t i = 0; result == 0 && i < count; i++) {
 		cJSON *box = cJSON_CreateObject();
 		cJSON_AddItemToArray(boxes, box);
-		result = fill_status(q->server, names[i], box, &error);
+		result = ops_fill_box_status(q->server, names[i], box, &error);
 	}
 	free(names);
 	if (result == 0) {
@@ -333,7 +299,7 @@ void ops_call_put_box(struct ops_request *q)
 	log_line(LOG_LEVEL_INFO, "box_provisioned", "box=%s", log_text(q->name).text);
 	struct ops_live_box *live = ops_live_find(q->server->live, q->name);
 	if (live != NULL) /* whoever had the old token is not heard any more */
-		ops_stream_end(live);
+		ops_box_stream_end(live);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "box", q->name);
 	cJSON_AddStringToObject(object, "token", token);
@@ -419,9 +385,11 @@ void ops_call_box_records(struct ops_request *q)
 
 void ops_wake_box(struct ops_server *server, const char *name)
 {
-	struct ops_live_box *live = ops_live_find(server->live, name);
-	if (live != NULL)
-		ops_stream_wake(live);
+	struct ops_live_box *live = ops_live_get(server->live, name);
+	if (live == NULL) /* memory is short, and the box has no stream */
+		return;
+	ops_box_stream_wake(live);
+	ops_box_changed(server, live);
 }
 
 /* Makes a command's document of the body: what the core fills in later stands there as a placeholder. */

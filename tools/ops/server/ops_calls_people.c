@@ -225,6 +225,7 @@ static void sign_out(struct ops_request *q, enum person_kind kind)
 		ops_refuse_core(q, result, &error);
 	if (q->status != 0)
 		return;
+	ops_streams_wake_watchers(q->server); /* what this session looks on at ends */
 	ops_set_cookie(q, kind, "");
 	answer_ok(q);
 }
@@ -302,6 +303,7 @@ static void put_staff(struct ops_request *q, const char *word, const char *passw
 		 word_name(&staff_role_words, role),
 		 log_text(q->person.name).text);
 	ops_note_detail(q, "%s", word_name(&staff_role_words, role));
+	ops_streams_wake_watchers(q->server); /* all sessions of that name have ended */
 	answer_staff(q, q->name, role);
 }
 
@@ -331,6 +333,7 @@ void ops_call_drop_staff(struct ops_request *q)
 		 "name=%s by=%s",
 		 log_text(q->name).text,
 		 log_text(q->person.name).text);
+	ops_streams_wake_watchers(q->server);
 	answer_ok(q);
 }
 

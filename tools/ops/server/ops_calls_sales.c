@@ -452,7 +452,7 @@ static cJSON *offer_object(const struct ops_server *server, const struct place *
 	ops_add_document(object, "tariff", wire_write_tariff(tariff));
 	add_price_now(object, tariff);
 	cJSON_AddItemToObject(object, "agreement", agreement_object(agreement));
-	cJSON_AddBoolToObject(object, "payments", server->payments);
+	cJSON_AddBoolToObject(object, "payments", server->payments.open);
 	return object;
 }
 

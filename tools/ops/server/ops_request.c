@@ -112,6 +112,24 @@ void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *
 	ops_refuse(q, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "%s", error->text);
 }
 
+bool ops_may_stream(struct ops_request *q, bool room)
+{
+	if (q->server->stopping) {
+		q->retry_s = REQUEST_RETRY_S;
+		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
+		return false;
+	}
+	if (room)
+		return true;
+	q->retry_s = REQUEST_STREAMS_RETRY_S;
+	ops_refuse(q,
+		   MHD_HTTP_TOO_MANY_REQUESTS,
+		   "too_many_streams",
+		   "%u streams are open; come back later",
+		   q->server->streams.count);
+	return false;
+}
+
 static void add_number_header(struct MHD_Response *response, const char *name, unsigned value)
 {
 	char digits[12];
@@ -386,5 +404,59 @@ bool ops_request_number(struct ops_request *q, const char *name, uint64_t low, u
 		   name,
 		   (uintmax_t)low,
 		   (uintmax_t)high);
+	return false;
+}
+
+static int hexadecimal(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *at = c == '\0' ? NULL : strchr(digits, c);
+	return at == NULL ? -1 : (int)(at - digits) & 15;
+}
+
+bool ops_decode(const char *text, size_t length, char *decoded, size_t size)
+{
+	size_t used = 0;
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+		if (c == '%') {
+			int high = i + 2 < length ? hexadecimal(text[i + 1]) : -1;
+			int low = i + 2 < length ? hexadecimal(text[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return false;
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		if (c == '\0' || used == size - 1)
+			return false;
+		decoded[used++] = c;
+	}
+	decoded[used] = '\0';
+	return true;
+}
+
+bool ops_request_text(struct ops_request *q, const char *name, char *text, size_t size)
+{
+	const char *given = MHD_lookup_connection_value(q->connection, MHD_GET_ARGUMENT_KIND, name);
+	text[0] = '\0';
+	if (given == NULL || ops_decode(given, strlen(given), text, size))
+		return true;
+	ops_refuse(q,
+		   MHD_HTTP_BAD_REQUEST,
+		   "bad_request",
+		   "%s must be at most %zu characters, escaped where that is needed",
+		   name,
+		   size - 1);
+	return false;
+}
+
+bool ops_request_time(struct ops_request *q, const char *name, int64_t *wall_ms)
+{
+	char text[REQUEST_NAME_SIZE];
+	if (!ops_request_text(q, name, text, sizeof text))
+		return false;
+	if (wire_read_time(text, wall_ms))
+		return true;
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be a time such as 2026-11-21T01:38:46.123Z", name);
 	return false;
 }

@@ -13,12 +13,15 @@
 #define REQUEST_NAME_SIZE 64 /* of what a path names */
 #define REQUEST_BOX_BODY_MAX (2 * 1024 * 1024) /* of a batch, as it travels */
 #define REQUEST_OPERATOR_BODY_MAX (64 * 1024)
+#define REQUEST_CUSTOMER_BODY_MAX (4 * 1024)
+#define REQUEST_CALLBACK_BODY_MAX (4 * 1024)
 #define REQUEST_TEXTS_BODY_MAX (256 * 1024) /* both texts of an agreement, all of it escaped */
 #define REQUEST_BODIES_MAX (64 * 1024 * 1024) /* of all requests together; beyond it: 503 */
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256
 #define REQUEST_COOKIE_SIZE 200
 #define REQUEST_RETRY_S 10
+#define REQUEST_STREAMS_RETRY_S 60
 #define REQUEST_EXACT_MAX ((INT64_C(1) << 53) - 1) /* numbers beyond it are nobody's */
 
 struct ops_request;
@@ -92,6 +95,9 @@ void ops_refuse(struct ops_request *q, unsigned status, const char *code, const 
 	__attribute__((format(printf, 4, 5)));
 void ops_refuse_memory(struct ops_request *q);
 
+/* Whether a stream may begin; else it is refused, with 429 when there is no room. */
+bool ops_may_stream(struct ops_request *q, bool room);
+
 /* 429: it was asked too often, and may be asked again after wait_ms. */
 void ops_refuse_often(struct ops_request *q, int64_t wait_ms, const char *what);
 
@@ -105,6 +111,15 @@ cJSON *ops_request_object(struct ops_request *q);
 
 /* A number of the query; *value stays when it is absent. False: refused. */
 bool ops_request_number(struct ops_request *q, const char *name, uint64_t low, uint64_t high, uint64_t *value);
+
+/* A text of the query, unescaped; empty when it is absent. False: refused. */
+bool ops_request_text(struct ops_request *q, const char *name, char *text, size_t size);
+
+/* A time of the query, which must be there. False: refused. */
+bool ops_request_time(struct ops_request *q, const char *name, int64_t *wall_ms);
+
+/* Undoes the escapes of a part of an URL. False when it does not fit, hides a NUL or has a wrong escape. */
+bool ops_decode(const char *text, size_t length, char *decoded, size_t size);
 
 /* Digits only, from low to high. */
 bool ops_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value);

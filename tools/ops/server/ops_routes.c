@@ -77,40 +77,31 @@ static const struct ops_route routes[] = {
 	 .role = STAFF_MANAGER,
 	 .act = "agreement"},
 	{"GET", "/v1/customer/outlets/{}", ops_call_offer, OPS_ANYONE},
+	{"GET", "/v1/customer/orders", ops_call_own_orders, OPS_CUSTOMER},
+	{"GET", "/v1/customer/orders/{}", ops_call_own_order, OPS_CUSTOMER},
+	{"PUT", "/v1/customer/orders/{}", ops_call_put_own_order, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"GET", "/v1/customer/orders/{}/events", ops_call_order_events, OPS_CUSTOMER},
+	{"POST", "/v1/customer/orders/{}/start", ops_call_start, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"POST", "/v1/customer/orders/{}/stop", ops_call_stop, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"POST", "/v1/customer/orders/{}/unlock", ops_call_unlock, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"POST", "/v1/customer/orders/{}/departed", ops_call_departed, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"POST", "/v1/customer/orders/{}/credit", ops_call_own_credit, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"POST", "/v1/customer/payments", ops_call_make_payment, OPS_CUSTOMER, REQUEST_CUSTOMER_BODY_MAX},
+	{"GET", "/v1/customer/payments/{}", ops_call_payment, OPS_CUSTOMER},
+	{"POST", "/v1/payments/callback", ops_call_callback, OPS_ANYONE, REQUEST_CALLBACK_BODY_MAX},
+	{"GET", "/v1/sandbox/payments/{}", ops_call_sandbox_payment, OPS_ANYONE},
+	{"POST", "/v1/sandbox/payments/{}", ops_call_sandbox_pay, OPS_ANYONE, REQUEST_CUSTOMER_BODY_MAX},
+	SEES("/v1/operator/orders", ops_call_orders, STAFF_VIEWER),
+	SEES("/v1/operator/accounts", ops_call_accounts, STAFF_VIEWER),
+	SEES("/v1/operator/accounts/{}/postings", ops_call_postings, STAFF_VIEWER),
+	SEES("/v1/operator/alarms", ops_call_alarms, STAFF_VIEWER),
+	SEES("/v1/operator/boxes/{}/series", ops_call_series, STAFF_VIEWER),
+	SEES("/v1/operator/events", ops_call_desk_events, STAFF_VIEWER),
 	SEES("/v1/operator/check", ops_call_check, STAFF_VIEWER),
 	SEES("/v1/operator/server", ops_call_server, STAFF_VIEWER),
 };
 
 /* --- paths --- */
-
-static int hexadecimal(char c)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
-	return at == NULL ? -1 : (int)(at - digits) & 15;
-}
-
-/* Decodes one segment. False when it is empty, too long, hides a NUL or is no escape. */
-static bool decode_segment(const char *text, size_t length, char name[REQUEST_NAME_SIZE])
-{
-	size_t used = 0;
-	for (size_t i = 0; i < length; i++) {
-		char c = text[i];
-		if (c == '%') {
-			int high = i + 2 < length ? hexadecimal(text[i + 1]) : -1;
-			int low = i + 2 < length ? hexadecimal(text[i + 2]) : -1;
-			if (high < 0 || low < 0)
-				return false;
-			c = (char)(high << 4 | low);
-			i += 2;
-		}
-		if (c == '\0' || used == REQUEST_NAME_SIZE - 1)
-			return false;
-		name[used++] = c;
-	}
-	name[used] = '\0';
-	return used > 0;
-}
 
 static bool matches(const char *pattern, const char *url, char name[REQUEST_NAME_SIZE])
 {
@@ -122,7 +113,7 @@ static bool matches(const char *pattern, const char *url, char name[REQUEST_NAME
 		return false;
 	size_t length = strcspn(url + fixed, "/");
 	return strcmp(pattern + fixed + strlen("{}"), url + fixed + length) == 0 &&
-	       decode_segment(url + fixed, length, name);
+	       ops_decode(url + fixed, length, name, REQUEST_NAME_SIZE) && name[0] != '\0';
 }
 
 static void find_route(struct ops_request *q, const char *method, const char *url)
