@@ -192,7 +192,7 @@ e_bad_code|The code has six digits.|验证码为 6 位数字。
 e_bad_number|Please enter a number above 0.|请输入大于 0 的数字。
 e_agree|Please tick the box first.|请先勾选同意协议。
 e_unauthorized|Please sign in again.|登录已失效，请重新登录。
-e_bad_request|This was not accepted. Please check what you entered.|输入有误，请检查后重试。
+e_bad_request|Please check it. This was not accepted.|输入有误，请检查后重试。
 e_not_offered|This is not offered here.|此处不提供该服务。
 e_conflict|This is not possible just now. Please look at the state and try again.|当前状态下无法操作，请查看状态后重试。
 e_insufficient_funds|Your balance is too low for this. Please recharge first.|余额不足，请先充值。
@@ -645,7 +645,7 @@ function drawChoose() {
 	const poor = me.spendable_micros <= 0;
 	show('choose', t('choose'), form(() => placeOrder(until),
 		h('fieldset', {'aria-labelledby': 'title'}, Object.keys(MODES).map(mode)),
-		limit ? field(t(unit) || currency, kept(until) || first, by, () => {
+		limit ? field(t(until) + ' (' + (t(unit) || currency) + ')', kept(until) || first, by, () => {
 			keep(until, $('value').value);
 			estimate(until);
 		}) : h('p', t('d_' + until)),
@@ -961,6 +961,7 @@ function drawPhase(o, phase) {
 		say(told = warnings.join(' '));
 }
 
+const signsOut = () => button('out', t('sign_out'), signOut, '.plain');
 const does = (type, text, style) =>
 	button(type, t(text || type), async () => take(await call('POST', path(order.order, type))), style);
 const plugged = (text, value, style) => button(text, t(text), () => {
@@ -983,7 +984,7 @@ const ACTS = {
 	ending: () => [],
 	collect: () => [does('unlock', '', '.main'), does('departed')],
 	faulted: () => [does('unlock'), does('departed')],
-	over: () => [offer && link('#', t('anew'), '.main'), link('#orders', t('mine'))],
+	over: (o, more) => [offer && link('#', t('anew'), '.main'), link('#orders', t('mine')), more, signsOut()],
 };
 
 /* The figures that move, by the name of their text. */
@@ -1047,7 +1048,7 @@ function drawReceipt(o) {
 		list([t('made'), when(o.made)], [t('ended'), when(r.ended)],
 			o.agreement && [t('accepted'), t('version', o.agreement.version) + ', ' + when(o.agreement.accepted)],
 			[t('order'), o.order]),
-		acts(ACTS.over(), button('print', t('print'), () => window.print(), '.plain')));
+		acts(ACTS.over(o, button('print', t('print'), () => window.print()))));
 }
 
 async function viewOrders() {
@@ -1068,7 +1069,7 @@ function drawOrders(orders, next) {
 		acts(next && button('older', t('older'), async () => {
 			const answer = await call('GET', 'orders?before=' + encodeURIComponent(next));
 			drawOrders(orders.concat(answer.orders), answer.next);
-		}), (!offer || offer.payments) && link('#pay/orders', t('pay')), button('out', t('sign_out'), signOut, '.plain')));
+		}), (!offer || offer.payments) && link('#pay/orders', t('pay')), signsOut()));
 }
 
 /* --- begin --- */
