@@ -293,6 +293,7 @@ class TheInterface(CustomerTest):
         self.assert_refused(self.ann.call("PUT", path_of(new_number()), {"code": "A-1", "agreement": 1, "until": "amount",
                                                                         "limit_micros": 10 ** 9}), 402,
                             "insufficient_funds")
+        self.order(self.ann, number, 409)
         self.assert_refused(self.ann.call("PUT", path_of(new_number()), {"code": "Z-9", "agreement": 1,
                                                                         "until": "credit"}), 404, "not_offered")
         self.assert_refused(self.ann.call("POST", "/v1/customer/payments", {"micros": EURO * 2, "key": "p"}), 409,
@@ -358,6 +359,13 @@ class TheInterface(CustomerTest):
         finally:
             other.close()
 
+    def closed(self):
+        """The tap of a server that takes no payments, once it was asked to."""
+        server = self.server()
+        self.assert_refused(self.customer(server).call("POST", "/v1/customer/payments", {"micros": EURO, "key": "k"}), 404,
+                            "not_offered")
+        return server.tap
+
     def test_the_whole_of_it(self):
         self.good_ways()
         self.bad_bodies()
@@ -367,7 +375,8 @@ class TheInterface(CustomerTest):
         self.a_store_that_cannot_be_written()
         self.limits()
         self.ops.tap.check()
-        self.assertEqual(unseen(self.ops.tap, ("customer",), READERS), [], "documented, but never seen")
+        missed = set(unseen(self.ops.tap, ("customer",), READERS)) & set(unseen(self.closed(), ("customer",), READERS))
+        self.assertEqual(missed, set(), "documented, but never seen")
         self.assertEqual(self.ops.check(), [])
 
 
@@ -746,7 +755,7 @@ class Payments(CustomerTest):
     def test_a_huge_body(self):
         """Neither kept nor waited for to its end."""
         head = b"POST /v1/payments/callback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        got = raw(self.ops, head + b"Content-Length: 1000000000000\r\n\r\n" + b"x" * 100000)
+        got = raw(self.ops, head + b"Content-Length: 1000000000000\r\n\r\n")
         self.assertTrue(got.startswith(b"HTTP/1.1 413 "), got[:100])
         self.assertEqual((self.balance(), self.state()), (0, "pending"))
 
