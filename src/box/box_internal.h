@@ -21,6 +21,8 @@ struct outlet {
 	int64_t answered_ms; /* of the last trusted one; of the boot while there is none */
 	enum plausibility verdict; /* on the last answer */
 	bool silent_told; /* this silence has had its alarm */
+	int64_t told_mw; /* the power of the last report that was asked for */
+	unsigned told_missing; /* and what was missing then */
 	int64_t alarm_ms[ALARM_COUNT]; /* when the last of each kind was raised; INT64_MIN when never */
 
 	/* the session */
