@@ -21,8 +21,6 @@ struct outlet {
 	int64_t answered_ms; /* of the last trusted one; of the boot while there is none */
 	enum plausibility verdict; /* on the last answer */
 	bool silent_told; /* this silence has had its alarm */
-	int64_t told_mw; /* the power of the last report that was asked for */
-	unsigned told_missing; /* and what was missing then */
 	int64_t alarm_ms[ALARM_COUNT]; /* when the last of each kind was raised; INT64_MIN when never */
 
 	/* the session */
@@ -52,6 +50,7 @@ struct outlet {
 	bool rate_pending; /* since a boot: what was used meanwhile has no rate yet */
 	bool time_lost; /* driven on without a clock: everything has the cheapest rate until one is known */
 	int64_t lease_from_ms; /* the lease's time counts from here, or from the server's last word if that is later */
+	int64_t told_mw; /* the power when progress was last told of a reading */
 	int64_t mark_ms; /* when the next register mark is due */
 	int64_t settle_register_mwh; /* of the reading before, while ending; -1 when there was none */
 	bool door_cycled; /* while finishing: the door was opened */

@@ -7,9 +7,7 @@
 #include "box_internal.h"
 
 #define BIT(state) (1u << (state))
-/* A change of a supplying load's power that is told at once: this, and a part of what it was. */
-#define POWER_NOTICED_MW 20000
-#define POWER_NOTICED_PART 16
+#define POWER_NOTICED_MW INT64_C(20000)
 
 /* Every permitted transition. */
 static const unsigned permitted[OUTLET_STATE_COUNT] = {
@@ -201,12 +199,11 @@ static void resolve_doubt(struct box *box, struct outlet *o, const struct meter_
 		plausibility_prime(&o->gate, image->serial, reading->register_mwh);
 }
 
-/* By more than a load's own restlessness: somebody looks at it. */
-static bool power_has_changed(const struct outlet *o, int64_t power_mw)
+/* Whether somebody who looks should see it: by more than a tenth, and more than a lamp. */
+static bool power_moved(const struct outlet *o)
 {
-	int64_t change_mw = power_mw > o->told_mw ? power_mw - o->told_mw : o->told_mw - power_mw;
-	int64_t told_mw = o->told_mw < 0 ? -o->told_mw : o->told_mw;
-	return change_mw > POWER_NOTICED_MW + told_mw / POWER_NOTICED_PART;
+	int64_t margin = o->told_mw / 10 > POWER_NOTICED_MW ? o->told_mw / 10 : POWER_NOTICED_MW;
+	return o->reading.power_mw > o->told_mw + margin || o->reading.power_mw < o->told_mw - margin;
 }
 
 static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
@@ -225,7 +222,7 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 		until_full_on_reading(&o->until_full, image->session.grant.full_ma, reading);
 	}
 	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->asked_ms);
-	if (o->state == OUTLET_SUPPLYING && (stepped || power_has_changed(o, reading->power_mw))) {
+	if (o->state == OUTLET_SUPPLYING && (stepped || power_moved(o))) {
 		o->told_mw = reading->power_mw;
 		uplink_on_progress(&box->uplink);
 	}
@@ -470,18 +467,14 @@ static void run_silence(struct box *box, struct outlet *o)
 	meter_alarm(box, o, ALARM_METER_SILENT);
 }
 
-/* What a start still lacks is shown to whoever waits for it, also where it changes no state. */
-static void run_report(struct box *box, struct outlet *o)
+void outlet_run(struct box *box, struct outlet *o)
 {
-	unsigned missing = outlet_missing(box, o);
-	if (missing == o->told_missing)
-		return;
-	o->told_missing = missing;
-	uplink_on_progress(&box->uplink);
-}
-
-static void run_state(struct box *box, struct outlet *o)
-{
+	if (o->breaker.fault != BREAKER_SOUND)
+		outlet_raise_fault(box, o, fault_of_breaker(o->breaker.fault));
+	run_lock(box, o);
+	run_silence(box, o);
+	resolve_boot(box, o);
+	resolve_reservation(box, o);
 	switch (o->state) {
 	case OUTLET_UNLOCKED:
 	case OUTLET_READY:
@@ -508,18 +501,6 @@ static void run_state(struct box *box, struct outlet *o)
 	case OUTLET_STATE_COUNT:
 		break;
 	}
-}
-
-void outlet_run(struct box *box, struct outlet *o)
-{
-	if (o->breaker.fault != BREAKER_SOUND)
-		outlet_raise_fault(box, o, fault_of_breaker(o->breaker.fault));
-	run_lock(box, o);
-	run_silence(box, o);
-	resolve_boot(box, o);
-	resolve_reservation(box, o);
-	run_state(box, o);
-	run_report(box, o);
 }
 
 /* --- beginning and waiting --- */

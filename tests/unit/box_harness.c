@@ -92,6 +92,8 @@ static void drain_uplink(struct world *w)
 	while (box_uplink_next(w->box, &request, w->now)) {
 		REQUIRE(++n < DRAIN_MAX, "the uplink never has enough");
 		w->posts += request.action == UPLINK_POST;
+		if (request.action == UPLINK_POST)
+			w->posted_through = request.through;
 		if (request.action == UPLINK_POST && request.through >= request.from)
 			REQUIRE(request.through <= w->durable.seq,
 				"record %" PRIu64 " is sent before it is durable",
@@ -394,20 +396,12 @@ void world_heard(struct world *w, enum uplink_event_type type)
 	after(w);
 }
 
-int world_posts(struct world *w, int64_t ms)
+void world_answer(struct world *w)
 {
-	int before = w->posts;
+	struct uplink_event event = {.type = UPLINK_POSTED, .accepted_through = w->posted_through};
 
-	for (int64_t end_ms = w->now.mono_ms + ms; w->now.mono_ms < end_ms;) {
-		struct uplink_event event = {.type = UPLINK_POSTED, .accepted_through = w->durable.seq};
-		int seen = w->posts;
-
-		box_on_uplink(w->box, &event, w->now);
-		after(w);
-		if (w->posts == seen)
-			world_run(w, w->reading_ms);
-	}
-	return w->posts - before;
+	box_on_uplink(w->box, &event, w->now);
+	after(w);
 }
 
 /* ---- commands ---- */

@@ -123,7 +123,7 @@ sec|{0} s|{0} 秒
 refused|“{0}” was not possible. {1}|“{0}”未成功。{1}
 receipt|Receipt|用电账单
 ours|This was our fault: you pay nothing.|因设备原因结束，本次免费。
-not_final|The bill is not final yet.|账单尚未最终确认。
+not_final|The meter could not be read at the end. The bill may change.|未能读到电表结束读数，账单可能调整。
 total|Total|合计
 l_energy|Energy|电费
 l_service|Service|服务费
@@ -153,6 +153,7 @@ m_storage|The box cannot store your session safely at the moment.|设备暂时�
 m_credit|The credit is used up.|额度已用完，请追加额度。
 m_clock|The price depends on the time of day, and the box does not know the time yet.|设备时间尚未校准，暂时无法按分时电价计费。
 w_credit|the credit does not pay for any energy|额度不足以用电。
+w_expired|It reached the box too late. Please try again.|指令未能及时送达设备，请重试。
 w_welded|the breaker is welded: a technician must come|断路器触点粘连，请联系运营方派人处理。
 r_customer|You stopped it.|您已结束用电。
 r_credit_exhausted|The credit was used up.|额度已用完。
@@ -191,13 +192,12 @@ e_bad_code|The code has six digits.|验证码为 6 位数字。
 e_bad_number|Please enter a number above 0.|请输入大于 0 的数字。
 e_agree|Please tick the box first.|请先勾选同意协议。
 e_unauthorized|Please sign in again.|登录已失效，请重新登录。
-e_bad_request|This was not accepted. Please check what you entered.|输入有误，请检查后重试。
+e_bad_request|Please check it. This was not accepted.|输入有误，请检查后重试。
 e_not_offered|This is not offered here.|此处不提供该服务。
 e_conflict|This is not possible just now. Please look at the state and try again.|当前状态下无法操作，请查看状态后重试。
-e_bad_origin|Please scan the code on the door again.|请重新扫描箱门上的二维码。
 e_insufficient_funds|Your balance is too low for this. Please recharge first.|余额不足，请先充值。
 e_agreement_changed|The agreement has changed. Please read it again.|协议已更新，请重新阅读。
-e_outlet_unavailable|This socket cannot be used just now.|此插座暂时无法使用。
+e_outlet_unavailable|This socket cannot be used just now, or you have too many open sessions.|此插座暂时无法使用，或您未结束的用电过多。
 e_too_many|That was too often. Please wait {0}.|操作过于频繁，请 {0}后再试。
 e_wrong_code|The code is wrong. Please look at it again.|验证码错误，请重新输入。
 e_code_void|The code is no longer valid. Please ask for another.|验证码已失效，请重新获取。
@@ -216,7 +216,7 @@ const OURS = ['meter_silent', 'meter_implausible', 'breaker_fault', 'storage', '
 
 const $ = (id) => document.getElementById(id);
 
-/* In a browser that keeps nothing, only what was typed does not survive a reload. */
+/* A browser that keeps nothing only forgets at a reload what was typed. */
 function kept(name) {
 	try {
 		return JSON.parse(localStorage.getItem('meterbox.' + name));
@@ -229,7 +229,7 @@ function keep(name, value) {
 	try {
 		localStorage.setItem('meterbox.' + name, JSON.stringify(value));
 	} catch (e) {
-		/* as above */
+		/* so be it */
 	}
 }
 
@@ -240,7 +240,7 @@ const t = (key, ...values) => (TEXTS[key] || ['', ''])[zh ? 1 : 0].replace(/\{(\
 const locale = () => zh ? 'zh-CN' : 'en-GB';
 const rateName = (name) => t('rate_' + name) || name;
 
-/* Millionths with `least` to `most` decimals, cut and not rounded: the whole part is formatted, the digits put in. */
+/* Millionths with `least` to `most` decimals, not rounded: the whole part is formatted, the digits are put in. */
 function decimal(millionths, least, most, options) {
 	const size = Math.abs(millionths);
 	const whole = (size - size % 1e6) / 1e6;
@@ -253,7 +253,7 @@ function decimal(millionths, least, most, options) {
 		.map((part) => part.type === 'fraction' ? digits : part.value).join('');
 }
 
-/* With the currency's usual decimals, and unless it is cut more where the amount has more. */
+/* With the currency's usual decimals; more where the amount has more, unless it is cut. */
 function money(micros, cut) {
 	const options = currency ? {style: 'currency', currency} : {minimumFractionDigits: 2};
 	const usual = Math.min(6, new Intl.NumberFormat(locale(), options).resolvedOptions().minimumFractionDigits);
@@ -335,8 +335,8 @@ const list = (...rows) => h('dl', rows.filter(Boolean).map(([name, value, id]) =
 const atWork = new Set();
 const waiting = (type) => view === 'order' && order !== null && order.pending.includes(type);
 
-/* A button that shows that it is at work, and cannot be pressed meanwhile; nor while the box has not answered to the
- * command of its name. Without act it sends its form. */
+/* Not to be pressed while it is at work, nor while the box has not answered the command of its name. Without act it
+ * sends its form. */
 function button(id, text, act, style) {
 	const set = {id, 'aria-disabled': atWork.has(id) || waiting(id)};
 	return h('button' + (style || ''), act ? Object.assign(set, {type: 'button', click: () => press(id, act)}) : set, text);
@@ -377,7 +377,7 @@ function notice(text, style) {
 
 const errorText = (error) => t('e_' + error.code, span((error.wait || 30) * 1000)) || !zh && error.message || t('e_internal');
 
-/* Says what went wrong and what to do, and goes to the field that was wrong. */
+/* Says what went wrong and what to do. */
 function fail(error) {
 	const field = $('main').querySelector('input:not([type=radio])');
 	if (error.code === 'unauthorized') {
@@ -394,7 +394,7 @@ function fail(error) {
 	}
 }
 
-/* Puts a view in place of the one before. The same view again keeps the focus; another one begins at its heading. */
+/* The same view again keeps the focus; another one begins at its heading. */
 function show(name, title, ...children) {
 	const main = $('main');
 	const same = main.dataset.view === name;
@@ -424,7 +424,7 @@ const VIEWS = {
 };
 let me = null;
 let offer = null;
-let order = null; /* the one that is shown */
+let order = null;
 let view = '';
 let flash = ''; /* to be told in the view that comes next */
 let turn = 0; /* of route(): what comes late is not shown */
@@ -645,7 +645,7 @@ function drawChoose() {
 	const poor = me.spendable_micros <= 0;
 	show('choose', t('choose'), form(() => placeOrder(until),
 		h('fieldset', {'aria-labelledby': 'title'}, Object.keys(MODES).map(mode)),
-		limit ? field(t(unit) || currency, kept(until) || first, by, () => {
+		limit ? field(t(until) + ' (' + (t(unit) || currency) + ')', kept(until) || first, by, () => {
 			keep(until, $('value').value);
 			estimate(until);
 		}) : h('p', t('d_' + until)),
@@ -659,7 +659,6 @@ function drawChoose() {
 		estimate(until);
 }
 
-/* A number with a button to each side, for those who do not like to type. */
 function field(label, value, by, input) {
 	const stepper = (name, text, sign) => h('button', {type: 'button', 'aria-label': t(name), click: () => {
 		const next = Math.max(by * 1e6, typed() + sign * by * 1e6);
@@ -674,7 +673,7 @@ function field(label, value, by, input) {
 		h('p.hint', {id: 'about'}));
 }
 
-/* What the limit comes to at the price of now. The product of two such integers may pass 2^53. */
+/* At the price of now. The products may pass 2^53. */
 function estimate(until) {
 	const value = typed();
 	const price = BigInt(offer.price_now_micros);
@@ -690,7 +689,6 @@ function estimate(until) {
 	$('value').removeAttribute('aria-invalid');
 }
 
-/* The number is made and kept before it is sent: pressed again after a lost answer it is the same order, once. */
 async function placeOrder(until) {
 	const body = {code: offer.code, agreement: offer.agreement.version, until};
 	const [limit] = MODES[until];
@@ -711,7 +709,7 @@ async function placeOrder(until) {
 	go(place(number));
 }
 
-/* What is asked for once more after a lost answer has the same key, and happens once. */
+/* The key is kept before it is sent: pressed again after a lost answer it is the same, and happens once. */
 function keyed(name, what) {
 	let asked = kept(name);
 	if (!asked || asked.what !== what)
@@ -727,7 +725,7 @@ function drawAmount(title, why, first, rows, act, text, ...others) {
 		if (!typed())
 			throw {code: 'bad_number'};
 		return act(typed());
-	}, field(t('sum') + (currency ? ' (' + currency + ')' : ''), first, 5, () => {}), acts(submit(text), others)));
+	}, field(t('sum') + ' ' + (currency || ''), first, 5, () => {}), acts(submit(text), others)));
 }
 
 async function viewPay() {
@@ -790,15 +788,15 @@ async function viewMore(number) {
 			flash = t('added', money(micros));
 			go(place(number));
 		}, t('add'),
-		(!offer || offer.payments) && link(place(number, 'more').replace('#', '#pay/'), t('pay')),
+		(!offer || offer.payments) && link('#pay/' + place(number, 'more').slice(1), t('pay')),
 		link(place(number), t('back'), '.plain'));
 }
 
 /* --- following what changes by itself --- */
 
-let follow = null; /* of the view that is shown: how it reads again, how often, and what streams meanwhile */
+let follow = null;
 
-/* read gives the function that shows what it has read. */
+/* While the view is shown: read gives the function that shows what it has read. */
 function watch(read, every, url) {
 	follow = {read, every, url, again: 0, asked: now(), heard: now(), failed: false};
 	tick();
@@ -886,19 +884,17 @@ async function viewOrder(number, part) {
 		drawn = '';
 		asReceipt = part === 'receipt';
 		draw();
-		if (!isOver())
+		if (isOpen(order))
 			watch(read, 5000, '/v1/customer/' + path(number, 'events'));
 	};
 }
-
-const isOver = () => !isOpen(order) && (!order.receipt || order.receipt.settled);
 
 function take(answer) {
 	order = answer;
 	taken = now();
 	keep('put', null); /* it has arrived, whatever became of the answer */
 	currency = order.tariff.currency;
-	if (isOver())
+	if (!isOpen(order))
 		unfollow();
 	drawOrder();
 }
@@ -918,7 +914,7 @@ function phaseOf(o) {
 	return o.started ? 'waiting' : 'sending';
 }
 
-/* Rebuilt only when something else than a figure has changed: a reader's place and a finger's aim stay. */
+/* Rebuilt only when more than a figure has changed: a reader's place and a finger's aim stay. */
 function drawOrder() {
 	const o = order;
 	const live = o.live || {};
@@ -935,13 +931,12 @@ function drawOrder() {
 		drawFigures(o);
 }
 
-/* What the box refused. Something missing is listed as long as it is missing, not as a refusal. */
+/* What is missing is listed while it is, not as a refusal. */
 function refusal(o) {
 	const {type, why} = o.refused;
-	const key = Object.keys(TEXTS).find((name) => TEXTS[name][0] === why);
-	if (o.live && key && key.startsWith('m_'))
-		return '';
-	return t('refused', t({authorize: 'unlock', credit: 'add'}[type] || type), key ? t(key) : zh ? t('e_conflict') : why);
+	const key = Object.keys(TEXTS).find((name) => TEXTS[name][0] === why || name === 'w_' + why);
+	const text = t(key) || (zh || !why.includes(' ') ? t('e_conflict') : why);
+	return o.live && /^m_/.test(key) ? '' : t('refused', t({authorize: 'unlock', credit: 'add'}[type] || type), text);
 }
 
 function drawPhase(o, phase) {
@@ -966,6 +961,7 @@ function drawPhase(o, phase) {
 		say(told = warnings.join(' '));
 }
 
+const signsOut = () => button('out', t('sign_out'), signOut, '.plain');
 const does = (type, text, style) =>
 	button(type, t(text || type), async () => take(await call('POST', path(order.order, type))), style);
 const plugged = (text, value, style) => button(text, t(text), () => {
@@ -988,7 +984,7 @@ const ACTS = {
 	ending: () => [],
 	collect: () => [does('unlock', '', '.main'), does('departed')],
 	faulted: () => [does('unlock'), does('departed')],
-	over: () => [offer && link('#', t('anew'), '.main'), link('#orders', t('mine'))],
+	over: (o, more) => [offer && link('#', t('anew'), '.main'), link('#orders', t('mine')), more, signsOut()],
 };
 
 /* The figures that move, by the name of their text. */
@@ -1007,7 +1003,6 @@ function figures(o) {
 	};
 }
 
-/* Goes on between two reports. */
 const running = (o) => o.live.energised_ms + (o.live.state === 'supplying' && o.connected ? age() : 0);
 
 function gauges(o) {
@@ -1053,7 +1048,7 @@ function drawReceipt(o) {
 		list([t('made'), when(o.made)], [t('ended'), when(r.ended)],
 			o.agreement && [t('accepted'), t('version', o.agreement.version) + ', ' + when(o.agreement.accepted)],
 			[t('order'), o.order]),
-		acts(ACTS.over(), button('print', t('print'), () => window.print(), '.plain')));
+		acts(ACTS.over(o, button('print', t('print'), () => window.print()))));
 }
 
 async function viewOrders() {
@@ -1074,7 +1069,7 @@ function drawOrders(orders, next) {
 		acts(next && button('older', t('older'), async () => {
 			const answer = await call('GET', 'orders?before=' + encodeURIComponent(next));
 			drawOrders(orders.concat(answer.orders), answer.next);
-		}), (!offer || offer.payments) && link('#pay/orders', t('pay')), button('out', t('sign_out'), signOut, '.plain')));
+		}), (!offer || offer.payments) && link('#pay/orders', t('pay')), signsOut()));
 }
 
 /* --- begin --- */
