@@ -57,7 +57,7 @@ last heard|最后通信
 never|not since the server started|服务器启动后未通信
 queue|待传记录
 queue_is|{0} records wait on the box|箱内积压 {0} 条记录
-undecided commands|待执行命令
+undecided|待执行命令
 outlets|插座
 outlet|插座
 outlet_n|Outlet {0}|{0} 号插座
@@ -973,13 +973,13 @@ function boxesView() {
 			render();
 		}}), T('only troubled') + ' (' + bad.length + ')')),
 	table(T('boxes'), [
-		[t('box'), (b) => [link(b.box, 'box', b.box), h('ul.why', troubles(b).map((w) => h('li', w)))], 'wide'],
+		[t('box'), (b) => link(b.box, 'box', b.box), 'wide'],
 		[t('link'), linkState, 'w'],
 		[t('last heard'), (b) => since(b.heard), 'w'],
 		[t('queue'), (b) => String(queueOf(b)), 'n'],
-		[t('undecided commands'), (b) => String(b.commands || 0), 'n'],
-		[t('outlets'), (b) => (b.outlets.length ? h(b.connected ? 'ul.chips' : 'ul.chips.stale', b.outlets.map(chip)) :
-			h('small', t('has not reported'))), 'wide'],
+		[t('undecided'), (b) => String(b.commands || 0), 'n'],
+		[t('outlets'), (b) => h('div', b.outlets.length ? h(b.connected ? 'ul.chips' : 'ul.chips.stale', b.outlets.map(chip)) :
+			h('small', t('has not reported')), h('ul.why', troubles(b).map((w) => h('li', w)))), 'wide'],
 	], rows, {key: (b) => b.box, ver: (b) => b, trouble: (b) => troubles(b).length,
 		empty: t(all.length && S.troubled && !S.filter ? 'No box is troubled.' : 'Nothing matches the filter.')})];
 }
@@ -1002,7 +1002,7 @@ function boxView(box) {
 	const known = new Set(S.view.alarms.map((a) => a.number));
 	const alarms = [...S.alarms.filter((a) => a.box === box && !known.has(a.number)), ...S.view.alarms];
 	return [head(b.box, linkState(b)),
-		facts([['last heard', since(b.heard)], ['queue', queueOf(b)], ['undecided commands', b.commands || 0],
+		facts([['last heard', since(b.heard)], ['queue', queueOf(b)], ['undecided', b.commands || 0],
 			['records taken in', b.accepted_through], ['ledger', b.ledger && h('code', {title: b.ledger}, b.ledger.slice(0, 8))]]),
 		b.outlets.length ? h('div.cards', b.outlets.map((o) => outletCard(b, o))) : h('p.empty', T('has not reported')),
 		chartSection(box),
@@ -1027,7 +1027,7 @@ function outletCard(b, o) {
 		['register', p && p.has_register && kwh(p.register_mwh) + ' kWh'],
 		['code', o.code && (can('manager') ? link(o.code, 'place', o.code) : o.code)]]),
 	o.fault !== 'none' && h('p.bad', t(o.fault + '_do') + ' ' + t('may_clear', listed(o.clearable_by || []) || '–')),
-	p && p.low_credit && h('p.warn', T('credit is nearly used up')),
+	p && p.low_credit && inSession(o) && h('p.warn', T('credit is nearly used up')),
 	missing.length > 0 && h('p.soft', named(t('missing before it is ready'), listed(missing))),
 	can('operator') && outletActs(b.box, o, order),
 	h('ul.sent', S.sent.filter((c) => c.box === b.box && c.outlet === o.outlet).slice(0, 3).map((c) => h('li', {key: c.id,
@@ -1777,6 +1777,7 @@ async function go() {
 		return;
 	render();
 	scrollTo(0, 0);
+	document.querySelector('#nav [aria-current]').scrollIntoView({block: 'nearest', inline: 'center'});
 	if (!byId('ask').open)
 		document.querySelector('#main h1').focus();
 }
