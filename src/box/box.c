@@ -365,6 +365,7 @@ void box_progress(const struct box *box, unsigned outlet, struct progress *p, st
 	struct fee_energy energy = account_session_energy(box, o);
 	p->energy_mwh = fee_energy_total(&energy);
 	p->by_rate = session_by_rate(&session->grant, &energy);
+	p->energised_ms = supply_energised_ms(box, o, now.mono_ms);
 	p->cost_micros = account_session_cost(box, o);
 	p->remaining_micros = account_remaining_micros(box, o);
 	supply_forecast(box, o, p);

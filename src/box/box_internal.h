@@ -3,6 +3,7 @@
 #define BOX_INTERNAL_H
 
 #include "box.h"
+#include "until_full.h"
 
 /* What an outlet knows beyond its records: gone with the process, and rebuilt from image, meter and inputs. */
 struct outlet {
@@ -39,6 +40,7 @@ struct outlet {
 	bool driven; /* the breaker is commanded closed */
 	int64_t driven_since_ms;
 	struct fee_predictor predictor;
+	struct until_full until_full;
 	int64_t affordable_for_micros; /* what affordable_mwh was computed for; -1: nothing */
 	int64_t affordable_mwh;
 	int64_t closed_ms; /* when the breaker was commanded closed and open last */
@@ -140,7 +142,10 @@ enum end_reason supply_forbidden(const struct box *box, const struct outlet *o);
 /* Whether the lease's time has run out since the server's last word; never in local mode. */
 bool supply_lease_is_over(const struct box *box, const struct outlet *o);
 int64_t supply_deadline(const struct box *box, const struct outlet *o);
-int64_t supply_energised_ms(const struct box *box, const struct outlet *o);
+
+/* How long the session has been supplied by this moment, which is not before the last event. */
+int64_t supply_energised_ms(const struct box *box, const struct outlet *o, int64_t at_ms);
+
 void supply_open(struct box *box, struct outlet *o);
 int64_t supply_bound_mwh(const struct box *box, const struct outlet *o);
 

@@ -209,8 +209,10 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 	o->answered_ms = reading->mono_ms;
 	if (image->serial[0] == '\0')
 		adopt(box, o, reading);
-	if (o->driven)
+	if (o->driven) {
 		fee_predictor_reading(&o->predictor, reading->register_mwh, reading->power_mw, reading->mono_ms);
+		until_full_on_reading(&o->until_full, image->session.grant.full_ma, reading);
+	}
 	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->asked_ms);
 	if (stepped && o->state == OUTLET_SUPPLYING && image->session.grant.mode == FEE_REMOTE)
 		uplink_on_progress(&box->uplink);
@@ -282,7 +284,7 @@ static void end(struct box *box, struct outlet *o, enum end_reason reason, bool 
 void outlet_stop(struct box *box, struct outlet *o, enum end_reason reason)
 {
 	const struct session_image *session = &box->image.outlets[o->index].session;
-	int64_t energised_ms = supply_energised_ms(box, o);
+	int64_t energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	supply_open(box, o);
 	o->start_wanted = false;
 	o->boot_pending = false;

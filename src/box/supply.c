@@ -45,6 +45,7 @@ static void close_breaker(struct box *box, struct outlet *o)
 	o->driven_since_ms = box->now.mono_ms;
 	o->mark_ms = box->now.mono_ms + box->config.mark_ms;
 	fee_predictor_start(&o->predictor, o->breaker.config.step_mwh, trusted_register(box, o), 0, box->now.mono_ms);
+	until_full_begin(&o->until_full);
 	drive(box, o, true);
 }
 
@@ -189,10 +190,10 @@ void supply_split_now(struct box *box, struct outlet *o)
 		split_at_boot(box, o, o->reading.register_mwh);
 }
 
-int64_t supply_energised_ms(const struct box *box, const struct outlet *o)
+int64_t supply_energised_ms(const struct box *box, const struct outlet *o, int64_t at_ms)
 {
 	int64_t before = session_of(box, o)->energised_ms;
-	return o->driven ? before + (box->now.mono_ms - o->driven_since_ms) : before;
+	return o->driven ? before + (at_ms - o->driven_since_ms) : before;
 }
 
 int64_t supply_bound_mwh(const struct box *box, const struct outlet *o)
@@ -282,6 +283,17 @@ static int64_t time_deadline(const struct box *box, const struct outlet *o)
 	return o->driven_since_ms + session->grant.limit_ms - session->energised_ms;
 }
 
+/* When the load is full. The reading that says so is a fresh one: where readings come rarely, it waits for the next. */
+static int64_t full_deadline(const struct box *box, const struct outlet *o)
+{
+	int64_t full_ms = session_of(box, o)->grant.full_ms;
+	int64_t late_ms = o->answered_ms + box->config.meter_late_ms;
+	if (full_ms == 0 || box->now.mono_ms >= late_ms)
+		return MOMENT_NEVER;
+	int64_t reached_ms = until_full_reached_ms(&o->until_full, full_ms);
+	return reached_ms < late_ms ? reached_ms : MOMENT_NEVER;
+}
+
 /* The moment at which worst-case use since the last reading passes the target: rated power all the time, on top of a
  * whole step that the register did not show. */
 static int64_t worst_case_deadline(const struct box *box, const struct outlet *o, int64_t target_mwh)
@@ -299,7 +311,7 @@ static int64_t worst_case_deadline(const struct box *box, const struct outlet *o
 
 static void pause(struct box *box, struct outlet *o, enum end_reason reason)
 {
-	int64_t energised_ms = supply_energised_ms(box, o);
+	int64_t energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	supply_open(box, o);
 	supply_split_now(box, o);
 	struct record r = box_record(box, RECORD_PAUSED, (int)o->index);
@@ -354,6 +366,8 @@ static enum end_reason limiting_reason(const struct box *box, struct outlet *o)
 		return END_LIMIT_TIME;
 	if (now >= lease_deadline(box, o))
 		return END_LEASE_EXPIRED;
+	if (now >= full_deadline(box, o))
+		return END_FULL;
 	return END_REASON_COUNT;
 }
 
@@ -400,7 +414,7 @@ static void mark(struct box *box, struct outlet *o)
 		return;
 	}
 	struct record r = box_record(box, RECORD_MARK, (int)o->index);
-	r.u.mark.energised_ms = supply_energised_ms(box, o);
+	r.u.mark.energised_ms = supply_energised_ms(box, o, box->now.mono_ms);
 	/* The image's count moves to now, and the time since then with it. */
 	o->driven_since_ms = box->now.mono_ms;
 	o->mark_ms = box->now.mono_ms + box->config.mark_ms;
@@ -481,6 +495,7 @@ int64_t supply_deadline(const struct box *box, const struct outlet *o)
 	next = moment_earlier(next, worst_case_deadline(box, o, target));
 	next = moment_earlier(next, time_deadline(box, o));
 	next = moment_earlier(next, lease_deadline(box, o));
+	next = moment_earlier(next, full_deadline(box, o));
 	if (o->rate_change_ms > box->now.mono_ms)
 		next = moment_earlier(next, o->rate_change_ms);
 	if (target != INT64_MAX)

@@ -182,8 +182,12 @@ static bool begin_post(struct uplink *u, struct uplink_request *request, int64_t
 	u->posted_through = u->accepted + (waiting < UPLINK_BATCH_MAX ? waiting : UPLINK_BATCH_MAX);
 	u->progress_due = false;
 	u->progress_sent_ms = now_ms;
-	*request =
-		(struct uplink_request){.action = UPLINK_POST, .from = u->accepted + 1, .through = u->posted_through};
+	*request = (struct uplink_request){
+		.action = UPLINK_POST,
+		.from = u->accepted + 1,
+		.through = u->posted_through,
+		.newest = u->durable,
+	};
 	return true;
 }
 

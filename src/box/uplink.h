@@ -29,6 +29,7 @@ struct uplink_request {
 	enum uplink_action action;
 	uint64_t from;
 	uint64_t through;
+	uint64_t newest; /* of the records that are durable, those that this POST leaves behind included */
 	uint64_t after;
 };
 

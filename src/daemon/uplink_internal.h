@@ -63,6 +63,7 @@ struct uplink_post {
 	uint64_t ticket; /* the last that it was asked with */
 	uint64_t from;
 	uint64_t through; /* of what is sent; below from: progress alone */
+	uint64_t newest; /* the ledger's last durable record when the heart asked */
 	size_t records_max; /* of one batch: fewer after one that was too much for the line, and then more again */
 	size_t records_most; /* what it grows to: fewer after one that was too large for the server, then slowly more */
 	int64_t deadline_ms; /* the heart has given up by then */
@@ -139,7 +140,7 @@ void uplink_heard(struct uplink_shell *shell, const struct http_answer *answer);
 
 /* ---- uplink_post.c ---- */
 
-void uplink_post_begin(struct uplink_shell *shell, uint64_t from, uint64_t through);
+void uplink_post_begin(struct uplink_shell *shell, const struct uplink_request *request);
 void uplink_post_on_page(struct uplink_shell *shell, const struct ledger_page *page);
 void uplink_post_drop(struct uplink_shell *shell);
 

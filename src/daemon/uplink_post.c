@@ -121,7 +121,7 @@ static void on_done(void *ctx, CURLcode code)
 static bool pack(struct uplink_shell *shell, const struct ledger_page *page, size_t *size)
 {
 	struct daemon *d = shell->d;
-	struct batch batch = {.progress_count = d->config.box.outlet_count};
+	struct batch batch = {.newest = shell->post.newest, .progress_count = d->config.box.outlet_count};
 	struct moment now = wall_clock_now(&d->clock);
 	word_copy(batch.ledger, sizeof batch.ledger, ledger_thread_start_image(d->ledger)->id);
 	if (page != NULL) {
@@ -168,9 +168,10 @@ static void send_batch(struct uplink_shell *shell, const struct ledger_page *pag
 		fail(shell, LINK_NO_MEMORY, "no memory to send records", 0);
 }
 
-void uplink_post_begin(struct uplink_shell *shell, uint64_t from, uint64_t through)
+void uplink_post_begin(struct uplink_shell *shell, const struct uplink_request *request)
 {
 	struct uplink_post *post = &shell->post;
+	uint64_t from = request->from;
 	if (post->call.transfer.running)
 		size_batches(post, LINK_TIMED_OUT, 0);
 	if (post->call.transfer.running)
@@ -186,8 +187,10 @@ void uplink_post_begin(struct uplink_shell *shell, uint64_t from, uint64_t throu
 		return;
 	}
 	post->from = from;
-	post->through = through < from + post->records_max - 1 ? through : from + post->records_max - 1;
-	if (through < from) {
+	post->newest = request->newest;
+	post->through =
+		request->through < from + post->records_max - 1 ? request->through : from + post->records_max - 1;
+	if (request->through < from) {
 		send_batch(shell, NULL);
 		return;
 	}

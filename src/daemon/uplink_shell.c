@@ -77,7 +77,7 @@ void uplink_shell_do(struct uplink_shell *shell, const struct uplink_request *re
 {
 	switch (request->action) {
 	case UPLINK_POST:
-		uplink_post_begin(shell, request->from, request->through);
+		uplink_post_begin(shell, request);
 		break;
 	case UPLINK_OPEN_STREAM:
 		uplink_stream_begin(shell, request->after);

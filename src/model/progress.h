@@ -18,6 +18,7 @@ struct progress {
 	int64_t power_mw;
 	int64_t energy_mwh; /* of the session */
 	struct fee_energy by_rate; /* it again, by the tariff's rates; all 0 with a flat tariff */
+	int64_t energised_ms; /* how long the session has been supplied, so far */
 	int64_t cost_micros; /* of the session, so far */
 	int64_t remaining_micros; /* of the account's pool */
 	int64_t remaining_ms; /* until the credit ends at the present power; -1: not known */

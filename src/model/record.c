@@ -111,8 +111,7 @@ static bool energy_fits(int64_t mwh)
 	return mwh >= 0 && mwh <= FEE_ENERGY_MAX_MWH;
 }
 
-/* A century: no duration in this trade is longer. */
-static bool duration_fits(int64_t ms)
+bool duration_fits(int64_t ms)
 {
 	return ms >= 0 && ms <= INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR;
 }
@@ -120,6 +119,13 @@ static bool duration_fits(int64_t ms)
 static bool has(const struct words *words, unsigned value)
 {
 	return value < words->count;
+}
+
+/* 0 in both is no such limit; 0 in one of them would be none, or an end at once. */
+static bool full_fits(const struct grant *g)
+{
+	return g->full_ma >= 0 && g->full_ma <= GRANT_FULL_MAX_MA && g->full_ms >= 0 &&
+	       g->full_ms <= GRANT_FULL_MAX_MS && (g->full_ma > 0) == (g->full_ms > 0);
 }
 
 const char *grant_fault(const struct grant *g)
@@ -132,6 +138,8 @@ const char *grant_fault(const struct grant *g)
 		return "hold_ms, lease_ms and limit_ms must be 0 to a century";
 	if (!energy_fits(g->limit_mwh) || !money_fits(g->limit_micros) || !money_fits(g->credit_micros))
 		return "limit_mwh, limit_micros and credit_micros must be 0 to 10^15";
+	if (!full_fits(g))
+		return "full_ma must be 1 to 10^6 and full_ms 1 to a day, or both 0";
 	if (!has(&fee_mode_words, g->mode))
 		return "mode must be local or remote";
 	if (g->kind == SESSION_SERVICE)

@@ -103,6 +103,10 @@ extern const struct words command_type_words;
 extern const struct words command_outcome_words;
 extern const struct words alarm_words;
 
+/* More than any outlet carries; longer than anything rests before it is full. */
+#define GRANT_FULL_MAX_MA INT64_C(1000000)
+#define GRANT_FULL_MAX_MS (24 * FEE_MS_PER_HOUR)
+
 /* What a customer was granted. 0 in a limit: none. */
 struct grant {
 	char order[ORDER_SIZE]; /* names the session */
@@ -116,6 +120,8 @@ struct grant {
 	int64_t limit_mwh;
 	int64_t limit_micros;
 	int64_t limit_ms; /* of energised time */
+	int64_t full_ma; /* until full: once the load has drawn this much for a minute in one go, ... */
+	int64_t full_ms; /* ... the session ends when it draws less for this long; both or neither */
 };
 
 struct receipt {
@@ -209,6 +215,9 @@ void word_copy(char *dest, size_t size, const char *src);
 
 /* Whether records of this kind name a session by its order. */
 bool record_is_of_session(enum record_kind kind);
+
+/* Whether a time in ms is one of this trade: 0 to a century. */
+bool duration_fits(int64_t ms);
 
 /* NULL for a grant whose fields are within their limits, else a sentence that names the field. */
 const char *grant_fault(const struct grant *grant);

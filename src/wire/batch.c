@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fields.h"
+#include "utf8.h"
 
 /* Values in one text, as many as a full batch has and a few hundred more for what a newer program may add. It bounds
  * the parser's memory and the comparing of names, each with each, whatever the text's length. */
@@ -30,6 +31,7 @@ typedef __typeof__(((struct batch_answer *)0)->refused[0]) refusal;
 
 static const struct field batch_fields[] = {
 	{"ledger", FIELD_TEXT, FIELD_AT(struct batch, ledger)},
+	{"newest", FIELD_UINT64, FIELD_AT(struct batch, newest), .optional = true},
 	FIELDS_END,
 };
 
@@ -45,24 +47,6 @@ static const struct field refusal_fields[] = {
 };
 
 /* --- texts --- */
-
-/* Length of the UTF-8 character at the beginning of `length` bytes (Unicode 15, table 3-7), or 0 when there is none. */
-static size_t utf8_character(const char *text, size_t length)
-{
-	const unsigned char *c = (const unsigned char *)text;
-	size_t size = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
-	if (size == 0 || size > length)
-		return 0;
-	for (size_t i = 1; i < size; i++) {
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xf0 && c[1] < 0x90)) /* longer than need be */
-		return 0;
-	if ((c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf4 && c[1] > 0x8f)) /* surrogates; beyond U+10FFFF */
-		return 0;
-	return size;
-}
 
 /* Control characters that no JSON text holds, neither between its tokens nor within its strings. */
 static bool is_control(char c)
@@ -192,7 +176,7 @@ static cJSON *parse(const char *text, size_t length, size_t max, struct wire_err
 	return text_is_bounded(text, length, error) ? json_parse_object(text, length, max, error) : NULL;
 }
 
-static bool read_ledger(const cJSON *object, struct batch *batch, struct wire_error *error)
+static bool read_head(const cJSON *object, struct batch *batch, struct wire_error *error)
 {
 	if (!fields_read(batch_fields, object, batch, error))
 		return false;
@@ -298,7 +282,7 @@ bool batch_read(const char *text, size_t length, struct batch *batch, struct wir
 	cJSON *object = parse(text, length, BATCH_TEXT_MAX, error);
 	if (object == NULL)
 		return false;
-	bool valid = read_ledger(object, &read, error) &&
+	bool valid = read_head(object, &read, error) &&
 		     read_records(cJSON_GetObjectItemCaseSensitive(object, "records"), &read, error) &&
 		     read_progress(cJSON_GetObjectItemCaseSensitive(object, "progress"), &read, error);
 	cJSON_Delete(object);

@@ -15,6 +15,7 @@
 
 struct batch {
 	char ledger[LEDGER_ID_SIZE];
+	uint64_t newest; /* the ledger's last durable record, sent or not; 0: none, or not said by an older box */
 	size_t record_count;
 	char **records; /* NUL-terminated texts, ascending */
 	size_t progress_count; /* at most one of each outlet */

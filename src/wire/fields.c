@@ -85,7 +85,7 @@ static bool add_field(const struct field *f, const char *at, cJSON *object)
 	switch (f->type) {
 	case FIELD_INT64:
 		memcpy(&number, at, sizeof number);
-		return add_number(object, f->name, number);
+		return (f->sparse && number == 0) || add_number(object, f->name, number);
 	case FIELD_UINT64:
 		memcpy(&number, at, sizeof number);
 		return add_number(object, f->name, number);
@@ -174,7 +174,7 @@ static bool two_digits(const char *text, int low, int high, int *value)
 }
 
 /* Exactly the form that add_time() writes: 2026-11-21T01:38:46.123Z. */
-static bool parse_time(const char *text, int64_t *wall_ms)
+bool wire_read_time(const char *text, int64_t *wall_ms)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
 	int century, year, ms_high;
@@ -275,7 +275,7 @@ static bool read_field(const struct field *f, const cJSON *item, char *to, struc
 	case FIELD_WORD:
 		return read_word(f, item, to, error);
 	case FIELD_TIME:
-		if (!cJSON_IsString(item) || !parse_time(item->valuestring, &number))
+		if (!cJSON_IsString(item) || !wire_read_time(item->valuestring, &number))
 			return wire_fail(error, "%s must be a time such as 2026-11-21T01:38:46.123Z", f->name);
 		memcpy(to, &number, sizeof number);
 		return true;

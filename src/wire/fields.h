@@ -34,6 +34,7 @@ struct field {
 	size_t size; /* of a text, its NUL included */
 	bool optional; /* may be absent: then the struct's field stays zero; an optional object begins with a text, and is
 			  left out when that is empty */
+	bool sparse; /* of an int64, beside optional: left out when 0, so that older readers need not know it */
 	const struct words *words;
 	const struct field *fields; /* of an object or a list's element; ends with a NULL name */
 	size_t element; /* of a list: the size of one, ... */

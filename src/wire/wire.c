@@ -62,6 +62,8 @@ static const struct field grant_fields[] = {
 	{"limit_mwh", FIELD_INT64, FIELD_AT(struct grant, limit_mwh)},
 	{"limit_micros", FIELD_INT64, FIELD_AT(struct grant, limit_micros)},
 	{"limit_ms", FIELD_INT64, FIELD_AT(struct grant, limit_ms)},
+	{"full_ma", FIELD_INT64, FIELD_AT(struct grant, full_ma), .optional = true, .sparse = true},
+	{"full_ms", FIELD_INT64, FIELD_AT(struct grant, full_ms), .optional = true, .sparse = true},
 	FIELDS_END,
 };
 
@@ -267,6 +269,16 @@ bool wire_read_tariff(const char *text, size_t length, struct fee_tariff *tariff
 	return true;
 }
 
+bool wire_read_tariff_only(const char *text, size_t length, struct fee_tariff *tariff, struct wire_error *error)
+{
+	cJSON *object = json_parse_object(text, length, WIRE_TEXT_MAX, error);
+	if (object == NULL)
+		return false;
+	bool valid = fields_are_all(tariff_fields, "tariff", object, error);
+	cJSON_Delete(object);
+	return valid && wire_read_tariff(text, length, tariff, error);
+}
+
 /* --- command --- */
 
 static const struct field command_fields[] = {
@@ -349,6 +361,10 @@ static const struct field progress_fields[] = {
 	{"power_mw", FIELD_INT64, FIELD_AT(struct progress, power_mw)},
 	{"energy_mwh", FIELD_INT64, FIELD_AT(struct progress, energy_mwh)},
 	{"rates_mwh", FIELD_INT64S, FIELD_AT(struct progress, by_rate), .optional = true},
+	{"energised_ms",
+	 FIELD_INT64,
+	 FIELD_AT(struct progress, energised_ms),
+	 .optional = true}, /* older boxes do not say it */
 	{"cost_micros", FIELD_INT64, FIELD_AT(struct progress, cost_micros)},
 	{"remaining_micros", FIELD_INT64, FIELD_AT(struct progress, remaining_micros)},
 	{"remaining_ms", FIELD_INT64, FIELD_AT(struct progress, remaining_ms)},
@@ -381,6 +397,8 @@ bool wire_read_progress(const char *text, size_t length, struct progress *progre
 		return wire_fail(error, "reading_age_ms and remaining_ms must be at least -1");
 	if (read.cost_micros < 0 || read.cost_micros > FEE_MONEY_MAX_MICROS)
 		return wire_fail(error, "cost_micros must be 0 to 10^15");
+	if (!duration_fits(read.energised_ms))
+		return wire_fail(error, "energised_ms must be 0 to a century");
 	*progress = read;
 	return true;
 }

@@ -39,11 +39,16 @@ char *wire_write_progress(const struct progress *progress);
 char *wire_write_outlet_image(const struct outlet_image *outlet);
 char *wire_write_box_image(const struct box_image *box); /* without its outlets */
 
+/* A time as the wire has it, 2026-11-21T01:38:46.123Z, in ms of Unix time. */
+bool wire_read_time(const char *text, int64_t *wall_ms);
+
 /* Readers take length bytes of text, which need no NUL. */
 bool wire_read_record(const char *text, size_t length, struct record *record, struct record_link *link,
 		      struct wire_error *error);
 bool wire_read_command(const char *text, size_t length, struct command *command, struct wire_error *error);
 bool wire_read_tariff(const char *text, size_t length, struct fee_tariff *tariff, struct wire_error *error);
+/* The same of a tariff that somebody makes: refuses any name beside a tariff's own, as a misspelt price is no price. */
+bool wire_read_tariff_only(const char *text, size_t length, struct fee_tariff *tariff, struct wire_error *error);
 bool wire_read_progress(const char *text, size_t length, struct progress *progress, struct wire_error *error);
 bool wire_read_outlet_image(const char *text, size_t length, struct outlet_image *outlet, struct wire_error *error);
 bool wire_read_box_image(const char *text, size_t length, struct box_image *box, struct wire_error *error);

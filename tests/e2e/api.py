@@ -32,7 +32,7 @@ EXCHANGES_MAX = 20000  # kept for tests to look at; the oldest go first
 READ_SIZE = 65536
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 SINGLE_HEADERS = frozenset("""host content-length content-type content-encoding transfer-encoding authorization accept
-    last-event-id date retry-after cache-control allow www-authenticate""".split())
+    cookie origin set-cookie last-event-id date retry-after cache-control allow www-authenticate""".split())
 
 
 class Malformed(Exception):
@@ -263,7 +263,7 @@ SHAPES = {
     "file": ("openapi info paths", "servers tags components x-unknown-path x-unknown-method"),
     "info": ("title version", "description license"),
     "components": ("", "schemas responses parameters headers requestBodies securitySchemes"),
-    "operation": ("operationId summary responses security", "tags description parameters requestBody"),
+    "operation": ("operationId summary responses security", "tags description parameters requestBody x-role"),
     "parameter": ("name in required schema", "description"),
     "requestBody": ("required content", "description"),
     "response": ("description headers content", ""),
@@ -534,6 +534,8 @@ class Operation:
         self.parameters = parameters
         self.definition = definition
         self.id = definition["operationId"]
+        self.tags = definition["tags"]
+        self.role = definition.get("x-role")  # of staff: the least
         self.statuses = sorted(int(status) for status in definition["responses"])
 
 
@@ -619,12 +621,19 @@ class Contract:
         return wrong + self.check_request_body(found.operation, message)
 
     def check_security(self, operation, message):
-        given = message.header("authorization")
+        """The token counts where both it and a cookie are given."""
         if not operation.definition["security"]:
             return []
-        if given is None:
-            return ["no Authorization"]
-        return [] if matches("^Bearer [!-~]{1,128}$", given) else ["Authorization is not Bearer and a token"]
+        schemes = [self.document["components"]["securitySchemes"][name] for need in operation.definition["security"]
+                   for name in need]
+        given = message.header("authorization")
+        if given is not None and any(scheme["type"] == "http" for scheme in schemes):
+            return [] if matches("^Bearer [!-~]{1,128}$", given) else ["Authorization is not Bearer and a token"]
+        cookies = [part.strip() for part in (message.header("cookie") or "").split(";")]
+        if any(scheme["type"] == "apiKey" and matches(f"^{scheme['name']}=[0-9a-f]{{64}}$", cookie)
+               for scheme in schemes for cookie in cookies):
+            return []
+        return ["no Authorization" if any(scheme["type"] == "http" for scheme in schemes) else "no cookie"]
 
     def check_parameters(self, found, message):
         wrong = []

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -96,6 +97,11 @@ class Ops:
 
     def url(self):
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    def origin(self):
+        """As a browser says it; a proxy in front speaks TLS."""
+        secure = self.tls or "--behind-proxy" in self.options
+        return f"http{'s' if secure else ''}://127.0.0.1:{self.port}"
 
     def kill(self):
         self.kills += 1
@@ -228,6 +234,61 @@ class Ops:
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+
+class Person:
+    """Somebody with a browser: keeps cookies, and asks as the pages do."""
+    PASSWORD = "a password of the tests"
+
+    def __init__(self, ops):
+        self.ops = ops
+        self.cookies = {}  # name -> (value, path)
+
+    def call(self, method, path, body=None, headers=None):
+        """body: an object; also without one the type is said, as the server wants it."""
+        wanted = {"Sec-Fetch-Site": "same-origin"}
+        if method not in ("GET", "HEAD"):
+            wanted.update({"Content-Type": "application/json", "Origin": self.ops.origin()})
+        sent = [f"{name}={value}" for name, (value, place) in self.cookies.items()
+                if (path + "/").startswith(place + "/")]
+        if sent:
+            wanted["Cookie"] = "; ".join(sent)
+        answer = self.ops.call(method, path, body, None, {**wanted, **(headers or {})})
+        for line in answer.headers.get_all("Set-Cookie") or ():
+            self.keep(line)
+        return answer
+
+    def keep(self, line):
+        (name, value), *attributes = (part.strip().split("=", 1) for part in line.split(";") if "=" in part)
+        attributes = dict(attributes)
+        if attributes["Max-Age"] == "0":
+            self.cookies.pop(name, None)
+        else:
+            self.cookies[name] = (value, attributes["Path"])
+
+    def ask(self, method, path, body=None, status=200):
+        """The answer's object; another status than the wanted one is a failure."""
+        answer = self.call(method, path, body)
+        if answer.status != status:
+            raise AssertionError(f"{method} {path} {body}: {answer}")
+        return answer.json()
+
+    def code(self, contact):
+        """Asks for a code; it, as the operator sees it."""
+        canonical = self.ask("POST", "/v1/customer/codes", {"contact": contact}, 202)["contact"]
+        message = next(m for m in self.ops.operator("GET", "messages")["messages"] if m["contact"] == canonical)
+        return re.search(r"\b[0-9]{6}\b", message["text"])[0]
+
+    def customer(self, contact="+49 170 1234567"):
+        """Signs in as a customer."""
+        self.ask("POST", "/v1/customer/session", {"contact": contact, "code": self.code(contact)})
+        return self
+
+    def staff(self, name, role):
+        """Is made one of the staff by the operator's token, and signs in."""
+        self.ops.operator("PUT", f"staff/{quote(name, '')}", {"role": role, "password": self.PASSWORD})
+        self.ask("POST", "/v1/operator/session", {"name": name, "password": self.PASSWORD})
+        return self
 
 
 class Refused(Exception):
@@ -401,7 +462,8 @@ def progress(outlet=1, **more):
     """A report of an outlet as it is now."""
     return {"outlet": outlet, "mono_ms": 1000, "time": TIME, "time_quality": "synchronised", "state": "available",
             "missing": 0, "has_register": True, "register_mwh": 0, "reading_age_ms": 100, "power_mw": 0,
-            "energy_mwh": 0, "cost_micros": 0, "remaining_micros": 0, "remaining_ms": -1, "low_credit": False, **more}
+            "energy_mwh": 0, "energised_ms": 0, "cost_micros": 0, "remaining_micros": 0, "remaining_ms": -1,
+            "low_credit": False, **more}
 
 
 class Box:
@@ -416,8 +478,8 @@ class Box:
 
     def batch(self, since=None, reports=()):
         since = self.accepted if since is None else since
-        return {"ledger": self.records.ledger, "records": self.records.texts[since:since + 500],
-                "progress": list(reports)}
+        return {"ledger": self.records.ledger, "newest": len(self.records.texts),
+                "records": self.records.texts[since:since + 500], "progress": list(reports)}
 
     def post(self, batch=None, packed=False):
         body = json.dumps(self.batch() if batch is None else batch).encode()

@@ -111,6 +111,8 @@ class Session(box.E2eTest):
         world.control.do(type="stop", outlet=1, order="order-1")  # again: nothing more happens
         receipt = world.ledger().ended("order-1")
         self.assertEqual(receipt["reason"], "technician")
+        self.assertGreater(receipt["energised_ms"], 0)
+        self.assertEqual(world.status(1)["progress"]["energised_ms"], receipt["energised_ms"])
         self.assertEqual(receipt["amount_micros"], price(tariff(), receipt["energy_mwh"]))
         self.assertGreaterEqual(receipt["energy_mwh"], STEP_MWH)
         self.assertEqual(world.status(1)["contact"], "open")

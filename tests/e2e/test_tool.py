@@ -5,6 +5,7 @@ usage: test_tool.py --meterboxd PATH --boxsim PATH --meterboxctl PATH [unittest'
 """
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,6 +46,11 @@ class Tool(box.E2eTest):
         world.await_state(1, "ready")
         self.tool("session", "start", "1")
         world.await_state(1, "finishing")
+        ms = world.ledger().ended("o1")["energised_ms"]
+        span = f"{ms // 1000}.{ms % 1000 // 100} s" if ms < 10000 else f"{ms // 1000} s"
+        rows = [re.split("  +", line) for line in self.tool("status", "1").splitlines()]
+        heading = next(row for row in rows if row[0] == "outlet")
+        self.assertEqual(next(row for row in rows if row[0] == "1")[heading.index("time")], span)
         self.tool("session", "start", "1", "--order", "o1", code=4)
         self.tool("session", "departed", "1")
 

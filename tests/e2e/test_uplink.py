@@ -188,6 +188,8 @@ class Server:
                 self.wrong.append("another ledger")
             for body in batch["records"]:
                 self.take_record(body)
+            if batch["newest"] < len(self.records):
+                self.wrong.append(f"newest is {batch['newest']}, below {len(self.records)}")
             for progress in batch["progress"]:
                 self.progress[progress["outlet"]] = progress
             through = len(self.records)
@@ -375,9 +377,11 @@ class Sane(Uplink):
         server.close()
         while self.link(world)["waiting"] < 520:
             self.make_record(world)
-        sizes = []
+        sizes, newest = [], []
         def small(connection, request):
-            sizes.append(len(server.read_batch(request)["records"]))
+            batch = server.read_batch(request)
+            sizes.append(len(batch["records"]))
+            newest.append(batch["newest"])
             if sizes[-1] > 60:
                 connection.answer(413, {"error": {"code": "too_large", "message": "at most 60"}})
             else:
@@ -386,6 +390,7 @@ class Sane(Uplink):
         server.listen()
         self.await_sane(world, server)
         self.assertGreater(max(sizes), 60)
+        self.assertGreaterEqual(min(newest), 520)  # also where the batch holds fewer
 
     def test_restarts(self):
         """Of the box and of the server, each while the other is away."""

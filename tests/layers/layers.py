@@ -59,7 +59,7 @@ ROOMS = {
     "tools/boxsim/plant": Room(("hal/core",), LIBC | STDLIB, "libplant.a", frozenset({"calloc", "free"})),
     "tools/ops/core": Room(("src/wire",), LIBC | STDIO | STDLIB | {"sqlite3.h", "openssl/crypto.h", "openssl/evp.h"}),
     "tools/ops/server": Room(("tools/ops/core", "src/jws", "src/log"), LIBC | STDIO | STDLIB | POSIX |
-                             {"microhttpd.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
+                             {"microhttpd.h", "openssl/crypto.h", "openssl/evp.h", "qrencode.h", "cjson/cJSON.h", "systemd/sd-event.h", "systemd/sd-daemon.h"}),
     "tests/sim": Room(("src/box", "src/ledger", "tools/boxsim/plant", "tools/ops/core"), TESTS | {"time.h", "getopt.h"}),
     "tests/fuzz": Room(("src/daemon",), TESTS),
     "tests/unit": Room(("tests/sim", "src/daemon", "tools/meterboxctl"), TESTS),

@@ -157,6 +157,10 @@ void sample_grant(struct sample *s, enum session_kind kind, struct grant *grant)
 	grant->limit_mwh = energy(s);
 	grant->limit_micros = money(s);
 	grant->limit_ms = duration(s);
+	if (sample_happens(s, 50)) {
+		grant->full_ma = sample_edgy(s, 1, GRANT_FULL_MAX_MA);
+		grant->full_ms = sample_edgy(s, 1, GRANT_FULL_MAX_MS);
+	}
 	if (kind == SESSION_SERVICE)
 		return;
 	sample_word(s, grant->account, sizeof(grant->account));
@@ -373,6 +377,7 @@ void sample_progress(struct sample *s, struct progress *p)
 	p->power_mw = sample_edgy(s, -FEE_POWER_MAX_MW, FEE_POWER_MAX_MW);
 	p->energy_mwh = energy(s);
 	sample_energies(s, &p->by_rate);
+	p->energised_ms = duration(s);
 	p->cost_micros = money(s);
 	p->remaining_micros = money(s);
 	p->remaining_ms = sample_edgy(s, -1, SAMPLE_CENTURY_MS);
@@ -454,7 +459,8 @@ bool sample_same_grant(const struct grant *a, const struct grant *b)
 {
 	return SAME_TEXT(order) && SAME_TEXT(account) && SAME(kind) && SAME(mode) &&
 	       (a->kind == SESSION_SERVICE || sample_same_tariff(&a->tariff, &b->tariff)) && SAME(credit_micros) &&
-	       SAME(lease_ms) && SAME(hold_ms) && SAME(limit_mwh) && SAME(limit_micros) && SAME(limit_ms);
+	       SAME(lease_ms) && SAME(hold_ms) && SAME(limit_mwh) && SAME(limit_micros) && SAME(limit_ms) &&
+	       SAME(full_ma) && SAME(full_ms);
 }
 
 static bool same_energy(const struct fee_energy *a, const struct fee_energy *b)
@@ -559,8 +565,8 @@ bool sample_same_progress(const struct progress *a, const struct progress *b)
 {
 	return SAME(outlet) && same_moment(&a->at, &b->at) && SAME(state) && SAME(missing) && SAME_TEXT(order) &&
 	       SAME(has_register) && SAME(register_mwh) && SAME(reading_age_ms) && SAME(power_mw) && SAME(energy_mwh) &&
-	       same_energy(&a->by_rate, &b->by_rate) && SAME(cost_micros) && SAME(remaining_micros) &&
-	       SAME(remaining_ms) && SAME(low_credit);
+	       same_energy(&a->by_rate, &b->by_rate) && SAME(energised_ms) && SAME(cost_micros) &&
+	       SAME(remaining_micros) && SAME(remaining_ms) && SAME(low_credit);
 }
 
 static bool same_session(const struct session_image *a, const struct session_image *b)

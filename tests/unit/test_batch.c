@@ -109,6 +109,7 @@ START_TEST(what_is_written_reads_back_equal)
 	struct record_link link;
 	char *records[24];
 	batch = batch_of(records, (size_t)sample_between(&chance, 0, 24));
+	batch.newest = (uint64_t)sample_edgy(&chance, 0, (INT64_C(1) << 53) - 1);
 	for (size_t i = 0; i < batch.record_count; i++) {
 		sample_link(&chance, &link);
 		sample_record(&chance, (enum record_kind)sample_between(&chance, 0, RECORD_KIND_COUNT - 1), &record);
@@ -122,6 +123,7 @@ START_TEST(what_is_written_reads_back_equal)
 	}
 	send_batch(&batch, &back);
 	ck_assert_str_eq(back.ledger, LEDGER);
+	ck_assert_uint_eq(back.newest, batch.newest);
 	ck_assert_uint_eq(back.record_count, batch.record_count);
 	for (size_t i = 0; i < batch.record_count; i++) {
 		ck_assert_str_eq(back.records[i], records[i]);
@@ -140,16 +142,18 @@ START_TEST(a_batch_looks_like_this)
 	char second[] = "a\\b\n/";
 	char *records[] = {first, second};
 	struct batch batch = batch_of(records, 2);
+	batch.newest = INT64_C(9007199254740991);
 	batch.progress_count = 1;
 	batch.progress[0] = (struct progress){.outlet = 2, .cost_micros = INT64_C(1000000000000000)};
 	char *text = batch_write(&batch);
 	ck_assert_ptr_nonnull(text);
 	ck_assert_str_eq(
 		text,
-		"{\"ledger\":\"" LEDGER "\",\"records\":[\"{\\\"seq\\\":1}\",\"a\\\\b\\n/\"],\"progress\":"
+		"{\"ledger\":\"" LEDGER
+		"\",\"newest\":9007199254740991,\"records\":[\"{\\\"seq\\\":1}\",\"a\\\\b\\n/\"],\"progress\":"
 		"[{\"outlet\":3,\"mono_ms\":0,\"time\":\"1970-01-01T00:00:00.000Z\",\"time_quality\":\"unknown\","
 		"\"state\":\"available\",\"missing\":0,\"has_register\":false,\"register_mwh\":0,"
-		"\"reading_age_ms\":0,\"power_mw\":0,\"energy_mwh\":0,\"cost_micros\":1000000000000000,"
+		"\"reading_age_ms\":0,\"power_mw\":0,\"energy_mwh\":0,\"energised_ms\":0,\"cost_micros\":1000000000000000,"
 		"\"remaining_micros\":0,\"remaining_ms\":0,\"low_credit\":false}]}");
 	free(text);
 }
@@ -159,7 +163,7 @@ START_TEST(an_empty_batch_is_a_batch)
 {
 	struct batch batch = batch_of(NULL, 0), back;
 	char *text = batch_write(&batch);
-	ck_assert_str_eq(text, "{\"ledger\":\"" LEDGER "\",\"records\":[],\"progress\":[]}");
+	ck_assert_str_eq(text, "{\"ledger\":\"" LEDGER "\",\"newest\":0,\"records\":[],\"progress\":[]}");
 	free(text);
 	send_batch(&batch, &back);
 	ck_assert_uint_eq(back.record_count, 0);
@@ -302,6 +306,9 @@ static const struct {
 	{"{\"ledger\":\"0011\",\"records\":[],\"progress\":[]}", "32 hexadecimal"},
 	{"{\"ledger\":\"00112233445566778899AABBCCDDEEFF\",\"records\":[],\"progress\":[]}", "32 hexadecimal"},
 	{"{\"ledger\":\"" LEDGER "0\",\"records\":[],\"progress\":[]}", "ledger"},
+	{"{\"ledger\":\"" LEDGER "\",\"newest\":-1,\"records\":[],\"progress\":[]}", "newest"},
+	{"{\"ledger\":\"" LEDGER "\",\"newest\":9007199254740992,\"records\":[],\"progress\":[]}", "newest"},
+	{"{\"ledger\":\"" LEDGER "\",\"newest\":\"1\",\"records\":[],\"progress\":[]}", "newest"},
 	{"{\"ledger\":\"" LEDGER "\",\"progress\":[]}", "records"},
 	{HEAD "{}" TAIL, "records"},
 	{HEAD "\"{}\"" TAIL, "records"},

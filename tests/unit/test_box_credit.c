@@ -294,6 +294,48 @@ START_TEST(progress)
 }
 END_TEST
 
+/* When the heart last commanded the breaker this way. */
+static int64_t commanded_at(int outlet, bool close)
+{
+	for (size_t i = w->logged; i-- > 0;) {
+		const struct log_entry *e = &w->log[i];
+		if (e->deed == DEED_BREAKER && e->outlet == outlet && e->close == close)
+			return e->at_ms;
+	}
+	ck_abort_msg("outlet %d was never commanded", outlet);
+}
+
+/* Counts while the breaker is closed and stands still in a pause, over marks, and in the end is the receipt's. */
+START_TEST(progress_tells_the_time)
+{
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, 0);
+	world_supply(w, 0, 5 * KWH, 1000000);
+	int64_t closed_ms = commanded_at(0, true);
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, w->now.mono_ms - closed_ms);
+	world_run(w, w->config.mark_ms + 5000);
+	ck_assert_uint_eq(count_records(w, RECORD_MARK, 0), 1);
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, w->now.mono_ms - closed_ms);
+	world_skip(w, 300); /* between two events */
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, w->now.mono_ms - closed_ms);
+	world_door(w, 0, false);
+	int64_t before_ms = commanded_at(0, false) - closed_ms;
+	world_door(w, 0, true);
+	world_run(w, 20000);
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, before_ms);
+	world_start_order(w, 0, "o0");
+	world_run(w, 10000);
+	closed_ms = commanded_at(0, true);
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, before_ms + w->now.mono_ms - closed_ms);
+	world_stop_order(w, 0, "o0");
+	before_ms += commanded_at(0, false) - closed_ms;
+	world_run(w, 10000);
+	require_end(w, 0, END_CUSTOMER);
+	ck_assert_int_eq(last_record(w, RECORD_ENDED, 0)->u.ended.energised_ms, before_ms);
+	ck_assert_int_eq(progress_of(w, 0).energised_ms, before_ms);
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name, void (*before)(void))
 {
 	TCase *t = tcase_create(name);
@@ -327,6 +369,7 @@ static void add_marks_and_progress(Suite *suite)
 
 	tcase_add_test(t, marks);
 	tcase_add_test(t, progress);
+	tcase_add_test(t, progress_tells_the_time);
 }
 
 int main(void)

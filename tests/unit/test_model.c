@@ -343,6 +343,13 @@ START_TEST(grants_out_of_their_limits_are_refused)
 	REFUSED_GRANT(SESSION_CUSTOMER, g.limit_mwh = -1);
 	REFUSED_GRANT(SESSION_CUSTOMER, g.limit_micros = -1);
 	REFUSED_GRANT(SESSION_CUSTOMER, g.limit_ms = -1);
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = 500, g.full_ms = 0));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = 0, g.full_ms = 600000));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = -1, g.full_ms = -1));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = -1, g.full_ms = 0));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = 0, g.full_ms = -1));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = GRANT_FULL_MAX_MA + 1, g.full_ms = 1));
+	REFUSED_GRANT(SESSION_CUSTOMER, (g.full_ma = 1, g.full_ms = GRANT_FULL_MAX_MS + 1));
 	REFUSED_GRANT(SESSION_CUSTOMER, (g.mode = FEE_REMOTE, g.lease_ms = 0));
 	REFUSED_GRANT(SESSION_SERVICE, g.order[0] = '\0');
 	REFUSED_GRANT(SESSION_SERVICE, g.limit_ms = -1);

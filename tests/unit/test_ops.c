@@ -504,6 +504,35 @@ START_TEST(order_arguments)
 }
 END_TEST
 
+START_TEST(order_until_full)
+{
+	struct ops_order o = draft("o-1", "ann", 0, 3000000), p;
+	o.grant.full_ma = 500;
+	o.grant.full_ms = 600000;
+	open_order(&o);
+	create(&o);
+	p = order_of("o-1");
+	ck_assert_int_eq(p.grant.full_ma, 500);
+	ck_assert_int_eq(p.grant.full_ms, 600000);
+	p = o;
+	p.grant.full_ma = 501;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p = o;
+	p.grant.full_ms = 600001;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p.grant.full_ma = p.grant.full_ms = 0;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EEXIST);
+	p = draft("o-2", "ann", 1, 1);
+	p.grant.full_ma = 500;
+	FAILS(ops_create_order(ops, &p, NOW, &error), -EINVAL);
+	mark(RECORD_STARTED, 0, "o-1", 0);
+	ended(0, "o-1", END_FULL, KWH);
+	post();
+	ck_assert_int_eq(order_of("o-1").receipt.reason, END_FULL);
+	ck_assert_int_eq(order_of("o-1").billed_micros, 1000000);
+}
+END_TEST
+
 START_TEST(order_runs_and_is_settled)
 {
 	struct ops_order o = draft("o-1", "ann", 0, 3000000);
@@ -1777,9 +1806,9 @@ START_TEST(foreign_files_are_refused)
 	teardown_file();
 	setup_file();
 	make_file();
-	sql("PRAGMA user_version=1"); /* older than the first release */
+	sql("PRAGMA user_version=2"); /* older than this program reads */
 	FAILS(ops_open(&o, &other, &error), -EPROTO);
-	sql("PRAGMA user_version=3"); /* a newer program's */
+	sql("PRAGMA user_version=1000"); /* a newer program's */
 	FAILS(ops_open(&o, &other, &error), -EPROTO);
 	o.path = "/nonexistent/folder/x";
 	FAILS(ops_open(&o, &other, &error), -EIO);
@@ -1804,6 +1833,7 @@ static Suite *ops_suite(void)
 	tcase_add_test(t, accounts);
 	tcase_add_test(t, money_in_and_out);
 	tcase_add_test(t, order_arguments);
+	tcase_add_test(t, order_until_full);
 	tcase_add_test(t, order_runs_and_is_settled);
 	tcase_add_test(t, bound_account_goes_negative);
 	tcase_add_test(t, two_orders_share_a_held_book);

@@ -119,6 +119,7 @@ static void require_post(struct heap h, uint64_t from, uint64_t through)
 		h.post.through,
 		from,
 		through);
+	REQUIRE(h.post.newest == u.durable, "newest is %" PRIu64 ", not %" PRIu64, h.post.newest, u.durable);
 }
 
 /* ---- posts ---- */
@@ -765,6 +766,7 @@ START_TEST(any_sequence)
 	for (int n = 0; n < 100000; n++) {
 		random_step();
 		struct heap h = take_at(now_ms);
+		REQUIRE(h.posts == 0 || h.post.newest == durable, "newest is %" PRIu64, h.post.newest);
 		if (h.posts && h.post.through >= h.post.from) {
 			REQUIRE(h.post.through <= durable, "not durable yet");
 			REQUIRE(h.post.through - h.post.from < UPLINK_BATCH_MAX, "too large a batch");

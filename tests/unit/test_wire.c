@@ -304,6 +304,29 @@ START_TEST(a_record_looks_like_this)
 }
 END_TEST
 
+/* What a session is not asked to do is not written: a box that is older than its server reads the rest. */
+START_TEST(until_full_is_written_where_it_is)
+{
+	struct command command, back;
+	struct wire_error error = {{0}};
+	struct sample s = {.state = 1};
+
+	sample_command(&s, COMMAND_AUTHORIZE, &command);
+	command.u.authorize.full_ma = command.u.authorize.full_ms = 0;
+	for (int n = 0; n < 2; n++) {
+		char *text = wire_write_command(&command);
+
+		ck_assert_int_eq(strstr(text, "\"full_ma\":500,\"full_ms\":600000") != NULL, n);
+		ck_assert_int_eq(strstr(text, "full_") != NULL, n);
+		ck_assert_msg(wire_read_command(text, strlen(text), &back, &error), "%s", error.text);
+		ck_assert(sample_same_command(&back, &command));
+		free(text);
+		command.u.authorize.full_ma = 500;
+		command.u.authorize.full_ms = 600000;
+	}
+}
+END_TEST
+
 /* ---- refusals ---- */
 
 static const char *const plain[DOCUMENT_COUNT] = {
@@ -329,7 +352,7 @@ static const char *const plain[DOCUMENT_COUNT] = {
 		"{\"outlet\":1,\"mono_ms\":5000,\"time\":\"2026-11-21T01:38:46.123Z\",\"time_quality\":"
 		"\"relative\",\"state\":\"supplying\",\"missing\":0,\"order\":\"A-1\",\"has_register\":true,"
 		"\"register_mwh\":5000000,\"reading_age_ms\":300,\"power_mw\":2000000,\"energy_mwh\":4000000,"
-		"\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
+		"\"energised_ms\":7200000,\"cost_micros\":800000,\"remaining_micros\":4200000,\"remaining_ms\":-1,\"low_credit\":false}",
 	[DOCUMENT_OUTLET] =
 		"{\"serial\":\"123456\",\"register_mwh\":9,\"billed_mwh\":2,\"service_mwh\":3,\"outside_mwh\":4,"
 		"\"session_mwh\":0,\"session\":{\"phase\":\"none\",\"grant\":{\"session_kind\":\"customer\","
@@ -502,6 +525,11 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_RECORD, "\"energised_ms\":60000", "\"energised_ms\":9007199254740991", "energised_ms"},
 	{DOCUMENT_COMMAND, "\"lease_ms\":600000", "\"lease_ms\":-1", "lease_ms"},
 	{DOCUMENT_COMMAND, "\"limit_mwh\":0", "\"limit_mwh\":-1", "limit_mwh"},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"full_ma\":500", "full_ma"},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"full_ms\":500", "full_ms"},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"full_ma\":1000001,\"full_ms\":1", "full_ma"},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"full_ma\":1,\"full_ms\":86400001", "full_ms"},
+	{DOCUMENT_COMMAND, "\"limit_ms\":0", "\"limit_ms\":0,\"full_ma\":\"1\",\"full_ms\":1", "full_ma"},
 	{DOCUMENT_COMMAND, "\"credit_micros\":5000000", "\"credit_micros\":5000000.5", "credit_micros"},
 	{DOCUMENT_COMMAND, "\"version\":1", "\"version\":4294967296", "version"},
 	{DOCUMENT_COMMAND, "\"quantum_micros\":10000", "\"quantum_micros\":0", "quantum_micros"},
@@ -516,6 +544,8 @@ static const struct refusal refusals[] = {
 	{DOCUMENT_PROGRESS, "\"reading_age_ms\":300", "\"reading_age_ms\":-2", "reading_age_ms"},
 	{DOCUMENT_PROGRESS, "\"remaining_ms\":-1", "\"remaining_ms\":-2", "remaining_ms"},
 	{DOCUMENT_PROGRESS, "\"cost_micros\":800000", "\"cost_micros\":-1", "cost_micros"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":-1", "energised_ms"},
+	{DOCUMENT_PROGRESS, "\"energised_ms\":7200000", "\"energised_ms\":3162240000001", "energised_ms"},
 	{DOCUMENT_OUTLET, "\"billed_mwh\":2", "\"billed_mwh\":-2", "billed_mwh"},
 	{DOCUMENT_OUTLET, "\"register_mwh\":9", "\"register_mwh\":1000000000000001", "register_mwh"},
 	{DOCUMENT_OUTLET, "\"energised_ms\":0", "\"energised_ms\":-1", "energised_ms"},
@@ -840,6 +870,23 @@ START_TEST(a_snapshot_with_a_foreign_rate)
 }
 END_TEST
 
+/* Somebody who makes a tariff must not misspell a price; who reads one may meet a newer program's. */
+START_TEST(a_misspelt_price_is_no_price)
+{
+	static const char misspelt[] = "{\"id\":\"flat\",\"version\":1,\"currency\":\"EUR\",\"energy_price_micros\":1,"
+				       "\"service_micros\":1,\"quantum_micros\":1,\"rounding\":\"down\"}";
+	struct fee_tariff tariff;
+	struct wire_error error;
+
+	ck_assert(wire_read_tariff(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert(!wire_read_tariff_only(misspelt, strlen(misspelt), &tariff, &error));
+	ck_assert_ptr_nonnull(strstr(error.text, "service_micros"));
+	char *text = wire_write_tariff(&tariff);
+	ck_assert(wire_read_tariff_only(text, strlen(text), &tariff, &error));
+	free(text);
+}
+END_TEST
+
 START_TEST(length_is_limited)
 {
 	size_t size = 4 * WIRE_TEXT_MAX;
@@ -1096,6 +1143,7 @@ int main(void)
 	tcase_add_loop_test(trips, what_is_written_reads_back_equal, 0, DOCUMENT_COUNT);
 	tcase_add_test(trips, the_longest_document_is_within_the_limit);
 	tcase_add_test(trips, a_record_looks_like_this);
+	tcase_add_test(trips, until_full_is_written_where_it_is);
 	tcase_add_test(trips, limits_themselves_are_accepted);
 	tcase_add_test(refused, the_plain_documents_are_accepted);
 	tcase_add_test(refused, what_is_wrong_is_refused_with_a_reason);
@@ -1110,6 +1158,7 @@ int main(void)
 	tcase_add_test(refused, values_are_limited);
 	tcase_add_test(refused, an_older_snapshot_is_read);
 	tcase_add_test(refused, a_snapshot_with_a_foreign_rate);
+	tcase_add_test(refused, a_misspelt_price_is_no_price);
 	tcase_add_test(refused, long_names_and_words_do_not_overflow_the_error);
 	tcase_add_test(refused, remote_mode_needs_a_lease);
 	tcase_add_loop_test(mutated, mutations_never_crash_and_never_slip_through, 0, DOCUMENT_COUNT);

@@ -19,6 +19,7 @@
 #define DEFAULT_HOLD_S 300 /* to be started within; a reservation, to be used within */
 #define HOLD_MAX_S (INT64_C(366) * 86400)
 #define LIMIT_MAX_MINUTES (INT64_C(366) * 1440)
+#define AMPS_DECIMALS 3 /* down to a milliampere */
 
 /* --- what may stand on the command line --- */
 
@@ -33,9 +34,12 @@ enum option_bit {
 	HAS_LIMIT_AMOUNT = 1 << 7,
 	HAS_AMOUNT = 1 << 8,
 	HAS_WORK_ORDER = 1 << 9,
+	HAS_FULL_AMPS = 1 << 10,
+	HAS_FULL_MINUTES = 1 << 11,
 };
 
-#define HAS_LIMITS (HAS_LIMIT_KWH | HAS_LIMIT_MINUTES | HAS_LIMIT_AMOUNT)
+#define HAS_FULL (HAS_FULL_AMPS | HAS_FULL_MINUTES)
+#define HAS_LIMITS (HAS_LIMIT_KWH | HAS_LIMIT_MINUTES | HAS_LIMIT_AMOUNT | HAS_FULL)
 
 static const struct option option_table[] = {
 	{"order", required_argument, NULL, HAS_ORDER},
@@ -46,6 +50,8 @@ static const struct option option_table[] = {
 	{"limit-kwh", required_argument, NULL, HAS_LIMIT_KWH},
 	{"limit-minutes", required_argument, NULL, HAS_LIMIT_MINUTES},
 	{"limit-amount", required_argument, NULL, HAS_LIMIT_AMOUNT},
+	{"full-amps", required_argument, NULL, HAS_FULL_AMPS},
+	{"full-minutes", required_argument, NULL, HAS_FULL_MINUTES},
 	{"amount", required_argument, NULL, HAS_AMOUNT},
 	{"work-order", required_argument, NULL, HAS_WORK_ORDER},
 	{NULL, 0, NULL, 0},
@@ -64,6 +70,8 @@ struct arguments {
 	int64_t limit_mwh;
 	int64_t limit_ms;
 	int64_t limit_micros;
+	int64_t full_ma;
+	int64_t full_ms;
 };
 
 struct action {
@@ -133,6 +141,17 @@ static bool read_money(const char *text, enum option_bit bit, int64_t *micros)
 			 text) == CTL_GOOD;
 }
 
+static bool read_amps(const char *text, enum option_bit bit, int64_t *ma)
+{
+	int64_t number = 0;
+	if (!ctl_read_decimal(text, AMPS_DECIMALS, GRANT_FULL_MAX_MA, &number) || number == 0)
+		return ctl_usage("--%s %s: a current such as 0.5, above 0 and with at most 3 decimals, is allowed",
+				 option_name(bit),
+				 text) == CTL_GOOD;
+	*ma = number;
+	return true;
+}
+
 static bool read_span(const char *text, enum option_bit bit, int64_t max, int64_t unit_ms, int64_t *ms)
 {
 	int64_t number = 0;
@@ -182,6 +201,10 @@ static bool read_option(enum option_bit bit, const char *value, struct arguments
 		return read_span(value, bit, HOLD_MAX_S, MS_PER_S, &a->hold_ms);
 	case HAS_LIMIT_MINUTES:
 		return read_span(value, bit, LIMIT_MAX_MINUTES, MS_PER_MINUTE, &a->limit_ms);
+	case HAS_FULL_AMPS:
+		return read_amps(value, bit, &a->full_ma);
+	case HAS_FULL_MINUTES:
+		return read_span(value, bit, GRANT_FULL_MAX_MS / MS_PER_MINUTE, MS_PER_MINUTE, &a->full_ms);
 	case HAS_LIMIT_KWH:
 		return ctl_read_decimal(value, KWH_DECIMALS, FEE_ENERGY_MAX_MWH, &a->limit_mwh) ||
 		       ctl_usage("--limit-kwh %s: a number such as 10 or 2.5 is allowed", value) == CTL_GOOD;
@@ -200,6 +223,8 @@ static bool options_fit(const struct action *action, const struct arguments *a)
 		return ctl_usage("session %s needs --%s", action->name, option_name(missing & -missing)) == CTL_GOOD;
 	if (strange != 0)
 		return ctl_usage("session %s has no --%s", action->name, option_name(strange & -strange)) == CTL_GOOD;
+	if ((a->given & HAS_FULL) != 0 && (a->given & HAS_FULL) != HAS_FULL)
+		return ctl_usage("--full-amps and --full-minutes need each other") == CTL_GOOD;
 	return true;
 }
 
@@ -256,6 +281,8 @@ static void fill_grant(struct grant *grant, const struct arguments *a)
 		.limit_mwh = a->limit_mwh,
 		.limit_micros = a->limit_micros,
 		.limit_ms = a->limit_ms,
+		.full_ma = a->full_ma,
+		.full_ms = a->full_ms,
 	};
 	word_copy(grant->order, sizeof grant->order, a->order);
 	word_copy(grant->account, sizeof grant->account, a->account);

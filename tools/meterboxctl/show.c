@@ -70,6 +70,7 @@ enum outlet_column {
 	COLUMN_STATE,
 	COLUMN_POWER,
 	COLUMN_ENERGY,
+	COLUMN_TIME,
 	COLUMN_COST,
 	COLUMN_LEFT,
 	COLUMN_BREAKER,
@@ -85,6 +86,7 @@ static const char *const outlet_headings[COLUMN_COUNT] = {
 	"state",
 	"power",
 	"energy",
+	"time",
 	"cost",
 	"left",
 	"breaker",
@@ -106,6 +108,8 @@ static void fill_outlet(struct ctl_table *table, unsigned index, const struct ct
 	ctl_table_set(table, row, COLUMN_POWER, p->has_register ? text : "-");
 	ctl_energy(text, p->energy_mwh);
 	ctl_table_set(table, row, COLUMN_ENERGY, o->session.present ? text : "-");
+	ctl_span(text, p->energised_ms);
+	ctl_table_set(table, row, COLUMN_TIME, o->session.present ? text : "-");
 	bool customer = o->session.present && strcmp(o->session.kind, "customer") == 0;
 	ctl_money(text, p->cost_micros);
 	ctl_table_set(table, row, COLUMN_COST, customer ? text : "-");

@@ -8,6 +8,7 @@
 #include "ops_internal.h"
 #include "price.h"
 
+const struct book ops_cash_book = {"cash"};
 static const struct book revenue_book = {"revenue"};
 static const struct book writeoff_book = {"writeoff"};
 
@@ -59,10 +60,11 @@ int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t
 	return result;
 }
 
-void ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order)
+int ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order, struct ops_error *error)
 {
 	if (ops->notice != NULL)
 		ops->notice(ops->ctx, what, order);
+	return ops_note_order(ops, what, order, error);
 }
 
 bool ops_order_is_open(const struct ops_order *order)
@@ -157,7 +159,7 @@ int ops_settle(struct ops *ops, struct ops_order *order, const struct receipt *r
 	if (result == 0)
 		result = release(ops, "release", order, 0, error);
 	if (result == 0)
-		ops_notify(ops, OPS_NOTICE_CLOSED, order);
+		result = ops_notify(ops, OPS_NOTICE_CLOSED, order, error);
 	return result;
 }
 
@@ -174,7 +176,7 @@ int ops_cancel(struct ops *ops, struct ops_order *order, struct ops_error *error
 	if (result == 0)
 		result = release(ops, "cancel", order, own, error);
 	if (result == 0)
-		ops_notify(ops, OPS_NOTICE_CLOSED, order);
+		result = ops_notify(ops, OPS_NOTICE_CLOSED, order, error);
 	return result;
 }
 

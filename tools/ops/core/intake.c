@@ -7,10 +7,12 @@
  * proves that a session is over whose end was parked, that session is settled by the last register taken in, so that one
  * damaged record does not hold a customer's money and an outlet for ever. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "desk.h"
 #include "ops_internal.h"
 
 /* Why a record is refused, in a word for programs. */
@@ -28,6 +30,7 @@ struct intake {
 	uint64_t last; /* the number of the batch's record before */
 	const char *const *records;
 	size_t count;
+	int64_t now_ms;
 	struct ops_intake *answer;
 	struct ops_error *error;
 };
@@ -35,6 +38,7 @@ struct intake {
 /* A session that the image had to be told is over. */
 struct lost_session {
 	char order[ORDER_SIZE]; /* empty: none */
+	char meter[METER_SERIAL_SIZE];
 	struct receipt receipt;
 };
 
@@ -134,6 +138,7 @@ static void end_session(struct box_image *image, int outlet, struct lost_session
 		return;
 	image->seq--;
 	memcpy(lost->order, end.order, sizeof lost->order);
+	memcpy(lost->meter, o->serial, sizeof lost->meter);
 	lost->receipt = end.u.ended;
 }
 
@@ -181,7 +186,17 @@ static int settle_lost(struct intake *in, const struct lost_session *lost)
 	int found = store_get_order(in->ops->store, lost->order, &order, in->error);
 	if (found <= 0 || !ops_order_is_open(&order) || strcmp(order.box, in->box.name) != 0)
 		return found < 0 ? found : 0;
+	order.ended_ms = in->now_ms;
+	memcpy(order.meter, lost->meter, sizeof order.meter);
 	return ops_settle(in->ops, &order, &lost->receipt, in->error);
+}
+
+/* When an order ended, and by which meter. The record's time counts where it was known. */
+static void note_end(const struct intake *in, const struct record *r, struct ops_order *order)
+{
+	bool told = r != NULL && r->at.quality > TIME_UNKNOWN;
+	order->ended_ms = told ? r->at.wall_ms : in->now_ms;
+	memcpy(order->meter, in->image->outlets[order->outlet].serial, sizeof order->meter);
 }
 
 /* --- a new ledger --- */
@@ -193,6 +208,7 @@ static int close_lost_order(struct intake *in, struct ops_order *order)
 	bool known = session_is_open(&o->session) && strcmp(o->session.grant.order, order->grant.order) == 0;
 	struct receipt receipt = {.reason = END_SERVER};
 	order->ledger_lost = true;
+	note_end(in, NULL, order);
 	if (order->state == OPS_ORDER_SENT)
 		return ops_cancel(in->ops, order, in->error);
 	if (known)
@@ -315,15 +331,16 @@ static int take_authorized(struct intake *in, const struct record *r)
 	if (found <= 0)
 		return found;
 	int result = close_done(in, r, COMMAND_AUTHORIZE, 0);
+	if (result == 0 && !ops_same_grant(&r->u.authorized, &order.grant))
+		result = ops_notify(in->ops, OPS_NOTICE_GRANT_DIFFERS, &order, in->error);
 	if (result < 0)
 		return result;
-	if (!ops_same_grant(&r->u.authorized, &order.grant))
-		ops_notify(in->ops, OPS_NOTICE_GRANT_DIFFERS, &order);
 	/* What the box runs is open, even when its refusal was believed before. */
 	bool cancelled = order.state == OPS_ORDER_CANCELLED && !order.ledger_lost;
 	if (order.state != OPS_ORDER_SENT && !cancelled)
 		return 0;
 	order.state = OPS_ORDER_OPEN;
+	order.ended_ms = 0;
 	return store_put_order(in->ops->store, &order, in->error);
 }
 
@@ -350,6 +367,7 @@ static int take_ended(struct intake *in, const struct record *r)
 	int found = find_order(in, r, &order);
 	if (found <= 0 || !ops_order_is_open(&order))
 		return found < 0 ? found : 0;
+	note_end(in, r, &order);
 	return ops_settle(in->ops, &order, &r->u.ended, in->error);
 }
 
@@ -368,8 +386,10 @@ static int resolve(struct intake *in, const struct command_row *command, enum co
 	int found = store_get_order(in->ops->store, command->order, &order, in->error);
 	if (found <= 0 || order.state != OPS_ORDER_SENT)
 		return found < 0 ? found : 0;
-	if (outcome != COMMAND_DONE)
+	if (outcome != COMMAND_DONE) {
+		note_end(in, NULL, &order);
 		return ops_cancel(in->ops, &order, in->error);
+	}
 	order.state = OPS_ORDER_OPEN; /* its authorized record was parked */
 	return store_put_order(in->ops->store, &order, in->error);
 }
@@ -408,6 +428,9 @@ static int take_command(struct intake *in, const struct record *r)
 	if (found == 0 || strcmp(command.box, in->box.name) != 0)
 		return seq == 0 ? 0 : renumber(in->ops, &in->box, seq, in->error);
 	int result = command.pending ? resolve(in, &command, r->u.command.outcome) : 0;
+	if (result == 0 && command.pending && r->u.command.outcome != COMMAND_DONE)
+		result =
+			store_explain_command(in->ops->store, command.box, command.seq, r->u.command.detail, in->error);
 	/* Its number may have been another one when the box decided it. */
 	return result < 0 ? result : resolve_overtaken(in, seq < command.seq ? seq : command.seq);
 }
@@ -449,11 +472,24 @@ static struct ops_refusal read_refusal(uint64_t seq, const char *stored)
 	return refusal;
 }
 
-static void list_refusal(struct intake *in, uint64_t seq, const char *stored)
+/* False when the list is full. */
+static bool list_refusal(struct intake *in, uint64_t seq, const char *stored)
 {
 	struct ops_intake *a = in->answer;
-	if (a->refused_count < OPS_REFUSED_MAX)
-		a->refused[a->refused_count++] = read_refusal(seq, stored);
+	if (a->refused_count == OPS_REFUSED_MAX)
+		return false;
+	a->refused[a->refused_count++] = read_refusal(seq, stored);
+	return true;
+}
+
+/* A record is parked: whoever asks is told, and the operator, of as many as are listed. */
+static int tell_refusal(struct intake *in, uint64_t seq, const char *stored)
+{
+	char detail[DESK_DETAIL_SIZE];
+	if (!list_refusal(in, seq, stored))
+		return 0;
+	snprintf(detail, sizeof detail, "seq %" PRIu64 ": %s", seq, stored);
+	return ops_note_finding(in->ops, in->box.name, RECORD_NO_OUTLET, "record_parked", detail, in->error);
 }
 
 int ops_refusal(struct ops *ops, const char *box, const char *ledger, uint64_t seq, struct ops_refusal *refusal,
@@ -515,14 +551,13 @@ static int take_next(struct intake *in, const char *text)
 	result = store_add_record(in->ops->store, in->ledger.number, seq, text, kept_length(text), why, in->error);
 	if (why != NULL) {
 		in->ledger.holed = true;
-		list_refusal(in, seq, why);
-		return result;
+		return result < 0 ? result : tell_refusal(in, seq, why);
 	}
 	if (r.outlet != RECORD_NO_OUTLET)
 		in->touched[r.outlet] = true;
-	if (result < 0 || (result = settle_lost(in, &lost)) < 0)
+	if (result < 0 || (result = settle_lost(in, &lost)) < 0 || (result = take_effect(in, &r)) < 0)
 		return result;
-	return take_effect(in, &r);
+	return ops_note_record(in->ops, in->box.name, &r, in->error);
 }
 
 /* A record that was counted before: says again what was said about it. */
@@ -714,16 +749,17 @@ int ops_intake(struct ops *ops, const char *box, const char *ledger, const char 
 	       int64_t now_ms, struct ops_intake *answer, struct ops_error *error)
 {
 	struct ops_intake said = {.accepted_through = 0};
-	(void)now_ms; /* no effect of a record depends on when it came in */
 	struct intake in = {
 		.ops = ops,
 		.image = &ops->image,
 		.records = records,
 		.count = count,
+		.now_ms = now_ms,
 		.answer = &said,
 		.error = error,
 	};
 	bool begins = true;
+	ops->intake_ms = now_ms;
 	int result = check_batch(ledger, records, count, error);
 	if (result < 0 || (result = ops_need_box(ops, box, &in.box, error)) < 0 ||
 	    (result = find_ledger(&in, ledger)) < 0)

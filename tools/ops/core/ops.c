@@ -10,8 +10,6 @@
 #include "ops_internal.h"
 #include "price.h"
 
-static const struct book cash_book = {"cash"};
-
 int ops_fail(struct ops_error *error, int result, const char *format, ...)
 {
 	va_list arguments;
@@ -32,7 +30,7 @@ int ops_finish(struct ops *ops, int result, struct ops_error *error)
 	return result;
 }
 
-static void write_hex(const unsigned char *bytes, size_t count, char *text)
+void ops_write_hex(const unsigned char *bytes, size_t count, char *text)
 {
 	static const char digits[] = "0123456789abcdef";
 	for (size_t i = 0; i < count; i++) {
@@ -48,7 +46,7 @@ int ops_hash(struct ops *ops, const char *text, size_t length, char hash[RECORD_
 	unsigned digest_length;
 	if (EVP_Digest(text, length, digest, &digest_length, ops->sha256, NULL) != 1)
 		return ops_fail(error, -ENOMEM, "out of memory");
-	write_hex(digest, RECORD_HASH_SIZE / 2, hash);
+	ops_write_hex(digest, RECORD_HASH_SIZE / 2, hash);
 	return 0;
 }
 
@@ -67,6 +65,10 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	o->notice = options->notice;
 	o->command_ms = options->command_ms;
 	int result = store_open(options->path, options->vfs, &o->store, error);
+	if (result == 0)
+		store_on_order(o->store, options->order_changed, options->ctx);
+	if (result == 0)
+		result = ops_begin_agreement(o, error);
 	if (result < 0) {
 		ops_close(o);
 		return result;
@@ -91,7 +93,7 @@ static bool money_fits(int64_t micros, int64_t least)
 	return micros >= least && micros <= FEE_MONEY_MAX_MICROS;
 }
 
-static int check_name(const char *name, size_t size, const char *what, struct ops_error *error)
+int ops_check_name(const char *name, size_t size, const char *what, struct ops_error *error)
 {
 	if (name != NULL && word_is_printable(name, size))
 		return 0;
@@ -100,7 +102,7 @@ static int check_name(const char *name, size_t size, const char *what, struct op
 
 int ops_need_account(struct ops *ops, const char *name, struct account_row *row, struct ops_error *error)
 {
-	int result = check_name(name, ACCOUNT_SIZE, "account", error);
+	int result = ops_check_name(name, ACCOUNT_SIZE, "account", error);
 	int found = result < 0 ? result : store_get_account(ops->store, name, row, error);
 	if (found == 0)
 		return ops_fail(error, -ENOENT, "no account %s", name);
@@ -109,16 +111,16 @@ int ops_need_account(struct ops *ops, const char *name, struct account_row *row,
 
 int ops_need_box(struct ops *ops, const char *name, struct box_row *row, struct ops_error *error)
 {
-	int result = check_name(name, BOX_ID_SIZE, "box", error);
+	int result = ops_check_name(name, BOX_ID_SIZE, "box", error);
 	int found = result < 0 ? result : store_get_box(ops->store, name, row, error);
 	if (found == 0)
 		return ops_fail(error, -ENOENT, "no box %s", name);
 	return found < 0 ? found : 0;
 }
 
-static int need_order(struct ops *ops, const char *number, struct ops_order *order, struct ops_error *error)
+int ops_need_order(struct ops *ops, const char *number, struct ops_order *order, struct ops_error *error)
 {
-	int result = check_name(number, ORDER_SIZE, "order", error);
+	int result = ops_check_name(number, ORDER_SIZE, "order", error);
 	int found = result < 0 ? result : store_get_order(ops->store, number, order, error);
 	if (found == 0)
 		return ops_fail(error, -ENOENT, "no order %s", number);
@@ -130,7 +132,7 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 {
 	struct account_row row = {.kind = kind, .limit_micros = limit_micros};
 	struct account_row before;
-	int result = check_name(account, ACCOUNT_SIZE, "account", error);
+	int result = ops_check_name(account, ACCOUNT_SIZE, "account", error);
 	if (result < 0)
 		return result;
 	if ((unsigned)kind >= OPS_ACCOUNT_KIND_COUNT || !money_fits(limit_micros, 0) ||
@@ -152,7 +154,7 @@ int ops_add_account(struct ops *ops, const char *account, enum ops_account_kind 
 
 static int check_box_name(const char *box, struct ops_error *error)
 {
-	int result = check_name(box, BOX_ID_SIZE, "box", error);
+	int result = ops_check_name(box, BOX_ID_SIZE, "box", error);
 	if (result == 0 && strchr(box, ':') != NULL) /* it would make held:BOX:ACCOUNT ambiguous */
 		result = ops_fail(error, -EINVAL, "box must not have a colon");
 	return result;
@@ -250,7 +252,7 @@ int ops_get_account(struct ops *ops, const char *account, enum ops_account_kind 
 static int make_posting(const char *prefix, const char *key, int64_t micros, struct posting *posting,
 			struct ops_error *error)
 {
-	int result = check_name(key, OPS_KEY_SIZE, "key", error);
+	int result = ops_check_name(key, OPS_KEY_SIZE, "key", error);
 	if (result < 0)
 		return result;
 	if (!money_fits(micros, 1))
@@ -277,7 +279,7 @@ int ops_recharge(struct ops *ops, const char *account, int64_t micros, const cha
 	if (result < 0 || (result = ops_need_account(ops, account, &row, error)) < 0)
 		return result;
 	struct book customer = ops_customer_book(account);
-	word_copy(posting.from, sizeof posting.from, cash_book.name);
+	word_copy(posting.from, sizeof posting.from, ops_cash_book.name);
 	word_copy(posting.to, sizeof posting.to, customer.name);
 	int before = ops_posted_before(ops, &posting, error);
 	if (before != 0)
@@ -299,7 +301,7 @@ int ops_refund(struct ops *ops, const char *account, int64_t micros, const char 
 		return result;
 	struct book customer = ops_customer_book(account);
 	word_copy(posting.from, sizeof posting.from, customer.name);
-	word_copy(posting.to, sizeof posting.to, cash_book.name);
+	word_copy(posting.to, sizeof posting.to, ops_cash_book.name);
 	int before = ops_posted_before(ops, &posting, error);
 	if (before != 0)
 		return before < 0 ? before : 0;
@@ -329,7 +331,7 @@ int ops_spendable(struct ops *ops, const char *account, int64_t *micros, struct 
 
 int ops_book(struct ops *ops, const char *book, int64_t *micros, struct ops_error *error)
 {
-	int result = check_name(book, BOOK_SIZE, "book", error);
+	int result = ops_check_name(book, BOOK_SIZE, "book", error);
 	return result < 0 ? result : store_get_book(ops->store, book, micros, error);
 }
 
@@ -359,10 +361,10 @@ static void make_id(struct ops *ops, char id[COMMAND_ID_SIZE])
 	unsigned char bytes[16];
 	ops->random(ops->ctx, bytes, sizeof bytes);
 	memset(id, 0, COMMAND_ID_SIZE);
-	write_hex(bytes, sizeof bytes, id);
+	ops_write_hex(bytes, sizeof bytes, id);
 }
 
-static int check_time(int64_t now_ms, struct ops_error *error)
+int ops_check_time(int64_t now_ms, struct ops_error *error)
 {
 	if (now_ms >= 0 && now_ms <= OPS_TIME_MAX_MS)
 		return 0;
@@ -373,7 +375,7 @@ int ops_queue(struct ops *ops, struct command *command, struct command_row *row,
 	      struct ops_error *error)
 {
 	struct box_row box;
-	int result = check_time(now_ms, error);
+	int result = ops_check_time(now_ms, error);
 	if (result < 0 || (result = ops_need_box(ops, command->box, &box, error)) < 0)
 		return result;
 	if (box.ledger[0] == '\0')
@@ -397,7 +399,7 @@ int ops_queue(struct ops *ops, struct command *command, struct command_row *row,
 	return result < 0 ? result : store_put_box(ops->store, &box, error);
 }
 
-int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct ops_error *error)
+int ops_send_for(struct ops *ops, struct command *command, const char *pressed, int64_t now_ms, struct ops_error *error)
 {
 	struct command sent = *command;
 	struct command_row row = {.pending = true};
@@ -405,6 +407,7 @@ int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct op
 		return ops_fail(error, -EINVAL, "authorize and credit move money: they belong to an order");
 	if (command->type == COMMAND_START || command_is_stop(command->type))
 		memcpy(row.order, command->u.session.order, sizeof row.order);
+	word_copy(row.pressed, sizeof row.pressed, pressed);
 	int result = store_begin(ops->store, error);
 	if (result == 0)
 		result = ops_queue(ops, &sent, &row, now_ms, error);
@@ -412,6 +415,11 @@ int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct op
 	if (result == 0)
 		*command = sent;
 	return result;
+}
+
+int ops_send(struct ops *ops, struct command *command, int64_t now_ms, struct ops_error *error)
+{
+	return ops_send_for(ops, command, "", now_ms, error);
 }
 
 int ops_commands(struct ops *ops, const char *box, uint64_t after, bool stops,
@@ -438,7 +446,7 @@ static bool same_rates(const struct fee_tariff *a, const struct fee_tariff *b)
 	return same;
 }
 
-static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
+bool ops_same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 {
 	return strcmp(a->id, b->id) == 0 && a->version == b->version && strcmp(a->currency, b->currency) == 0 &&
 	       a->energy_price_micros == b->energy_price_micros && same_rates(a, b) &&
@@ -450,9 +458,10 @@ static bool same_tariff(const struct fee_tariff *a, const struct fee_tariff *b)
 bool ops_same_grant(const struct grant *g, const struct grant *h)
 {
 	return strcmp(g->account, h->account) == 0 && g->kind == h->kind && g->mode == h->mode &&
-	       same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
+	       ops_same_tariff(&g->tariff, &h->tariff) && g->credit_micros == h->credit_micros &&
 	       g->lease_ms == h->lease_ms && g->hold_ms == h->hold_ms && g->limit_mwh == h->limit_mwh &&
-	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms;
+	       g->limit_micros == h->limit_micros && g->limit_ms == h->limit_ms && g->full_ma == h->full_ma &&
+	       g->full_ms == h->full_ms;
 }
 
 static bool same_order(const struct ops_order *a, const struct ops_order *b)
@@ -513,6 +522,8 @@ static int create_order(struct ops *ops, struct ops_order *order, int64_t now_ms
 	memcpy(command.box, order->box, sizeof command.box);
 	memcpy(row.order, order->grant.order, sizeof row.order);
 	memcpy(row.account, order->grant.account, sizeof row.account);
+	if (order->sale.code[0] != '\0')
+		memcpy(row.pressed, order->grant.order, sizeof row.pressed);
 	command.u.authorize = order->grant;
 	if ((result = check_reservation(ops, order, error)) < 0 || (result = find_lease(ops, order, error)) < 0 ||
 	    (result = hold(ops, order, order->grant.credit_micros, "hold", order->grant.order, error)) < 0 ||
@@ -524,7 +535,12 @@ static int create_order(struct ops *ops, struct ops_order *order, int64_t now_ms
 
 int ops_create_order(struct ops *ops, const struct ops_order *order, int64_t now_ms, struct ops_error *error)
 {
-	struct ops_order made = {.outlet = order->outlet, .grant = order->grant};
+	struct ops_order made = {
+		.outlet = order->outlet,
+		.grant = order->grant,
+		.sale = order->sale,
+		.made_ms = now_ms,
+	};
 	struct ops_order before;
 	struct box_row box;
 	struct account_row account;
@@ -553,7 +569,7 @@ int ops_create_order(struct ops *ops, const struct ops_order *order, int64_t now
 
 int ops_get_order(struct ops *ops, const char *number, struct ops_order *order, struct ops_error *error)
 {
-	return need_order(ops, number, order, error);
+	return ops_need_order(ops, number, order, error);
 }
 
 /* key: empty for what the server does by itself. */
@@ -566,6 +582,8 @@ static int queue_credit(struct ops *ops, const struct ops_order *order, int64_t 
 	memcpy(command.u.credit.order, order->grant.order, sizeof command.u.credit.order);
 	command.u.credit.credit_micros = micros;
 	word_copy(row.key, sizeof row.key, key);
+	if (order->sale.code[0] != '\0' && key[0] != '\0') /* what the server does by itself nobody has asked for */
+		memcpy(row.pressed, order->grant.order, sizeof row.pressed);
 	command.u.credit.lease_ms = order->grant.mode == FEE_REMOTE ? order->grant.lease_ms : 0;
 	memcpy(row.order, order->grant.order, sizeof row.order);
 	memcpy(row.account, order->grant.account, sizeof row.account);
@@ -588,7 +606,7 @@ int ops_add_credit(struct ops *ops, const char *number, int64_t micros, const ch
 	struct posting posting;
 	struct ops_order order;
 	int result = make_posting("credit", key, micros, &posting, error);
-	if (result < 0 || (result = need_order(ops, number, &order, error)) < 0)
+	if (result < 0 || (result = ops_need_order(ops, number, &order, error)) < 0)
 		return result;
 	struct book customer = ops_customer_book(order.grant.account);
 	struct book held = ops_held_book(order.box, order.grant.account);
@@ -722,7 +740,7 @@ int ops_progress(struct ops *ops, const char *box, const struct progress *progre
 {
 	struct box_row row;
 	struct ops_order order;
-	int result = check_time(now_ms, error);
+	int result = ops_check_time(now_ms, error);
 	if (result < 0 || (result = ops_need_box(ops, box, &row, error)) < 0)
 		return result;
 	if (progress->outlet < 0 || progress->outlet >= OUTLETS_MAX || progress->energy_mwh < 0 ||
@@ -769,7 +787,7 @@ int ops_records(struct ops *ops, const char *box, const char *ledger, uint64_t f
 	struct box_row row;
 	struct ledger_row stored;
 	int result = ops_need_box(ops, box, &row, error);
-	if (result < 0 || (result = check_name(ledger, LEDGER_ID_SIZE, "ledger", error)) < 0)
+	if (result < 0 || (result = ops_check_name(ledger, LEDGER_ID_SIZE, "ledger", error)) < 0)
 		return result;
 	int found = store_get_ledger(ops->store, box, ledger, &stored, error);
 	if (found == 0)

@@ -21,6 +21,7 @@
 #include "wire.h"
 
 #define OPS_ERROR_SIZE 200
+#define OPS_CODE_SIZE 17 /* of what stands on an outlet that is for sale */
 #define OPS_REFUSED_MAX 16 /* refusals listed in one answer; more are parked but not listed */
 
 struct ops; /* opaque; owned by whoever opened it */
@@ -42,6 +43,8 @@ struct ops_options {
 	void (*random)(void *ctx, void *bytes, size_t count); /* for ids */
 	/* Tells what an operator should see, while a call is at work: it may fail afterwards. NULL: nobody is told. */
 	void (*notice)(void *ctx, enum ops_notice what, const struct ops_order *order);
+	/* Tells that an order was made or changed, as above. NULL: nobody is told. */
+	void (*order_changed)(void *ctx, const char *order);
 	void *ctx;
 	int64_t command_ms; /* how long a command may be on its way: not_after = now + this */
 };
@@ -111,16 +114,40 @@ enum ops_order_state {
 
 extern const struct words ops_order_state_words;
 
+/* What a customer wants power until; the grant's limits are what holds. */
+enum ops_until {
+	OPS_UNTIL_CREDIT,
+	OPS_UNTIL_ENERGY,
+	OPS_UNTIL_TIME,
+	OPS_UNTIL_AMOUNT,
+	OPS_UNTIL_FULL,
+	OPS_UNTIL_COUNT
+};
+
+extern const struct words ops_until_words;
+
+/* How a customer made an order, by the code on the outlet. */
+struct ops_sale {
+	char code[OPS_CODE_SIZE]; /* empty: an operator made the order, and the rest means nothing */
+	enum ops_until until;
+	uint32_t agreement; /* the version that was accepted, ... */
+	int64_t agreed_ms; /* ... and when */
+};
+
 struct ops_order {
 	char box[BOX_ID_SIZE];
 	int outlet;
 	struct grant grant; /* grant.credit_micros: what is moved from customer to held (may be 0 when the account has
 			       an open order on this box); in remote mode the first lease */
+	struct ops_sale sale;
+	int64_t made_ms;
 	enum ops_order_state state;
 	int64_t lease_micros; /* by which it grows in remote mode: its credit, or without any the largest of its companions' */
 	int64_t held_micros; /* moved to the held book for this order, top-ups included */
 	bool started;
 	/* of the end */
+	int64_t ended_ms; /* as the box says, or when the server heard of it; 0 before */
+	char meter[METER_SERIAL_SIZE]; /* whose register the receipt is of */
 	struct receipt receipt; /* as the box wrote it */
 	int64_t billed_micros; /* the lower of the box's and our own price */
 	int64_t captured_micros; /* min(billed, what was held) */
@@ -133,7 +160,7 @@ struct ops_order {
 	bool power_off_sent;
 };
 
-/* Creates an order from its box, outlet and grant (the rest is ignored): holds the credit and queues the authorize
+/* Creates an order from its box, outlet, grant and sale (the rest is ignored): holds the credit and queues the authorize
  * command. The order's number is grant.order: the same call again is harmless, another with that number -EEXIST.
  * -EAGAIN while the box has not reported: a command names the ledger that it is for; and while the outlet is reserved for
  * another account. */

@@ -23,6 +23,7 @@ struct ops {
 	void (*notice)(void *ctx, enum ops_notice what, const struct ops_order *order);
 	void *ctx;
 	int64_t command_ms;
+	int64_t intake_ms; /* when the batch that is being taken in came */
 	int64_t passwords_until_ms; /* attempts of all names have used up their allowance until then */
 	/* The image of the box that reported last, as it is stored: most calls need no reading. */
 	char image_of[BOX_ID_SIZE]; /* empty: of none */
@@ -51,12 +52,38 @@ int ops_need_account(struct ops *ops, const char *name, struct account_row *row,
 int ops_queue(struct ops *ops, struct command *command, struct command_row *row, int64_t now_ms,
 	      struct ops_error *error);
 
+/* As ops_send(), of a customer's order by whose page it is made (empty: none), which is remembered with it. */
+int ops_send_for(struct ops *ops, struct command *command, const char *pressed, int64_t now_ms,
+		 struct ops_error *error);
+
+int ops_need_order(struct ops *ops, const char *number, struct ops_order *order, struct ops_error *error);
+int ops_check_name(const char *name, size_t size, const char *what, struct ops_error *error);
+int ops_check_time(int64_t now_ms, struct ops_error *error);
+void ops_write_hex(const unsigned char *bytes, size_t count, char *text);
+
 /* --- intake.c --- */
 
 /* The outlet as the stored image has it; an empty one when no record named it. */
 int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
 
+/* --- offers.c --- */
+
+/* A new store gets the agreement that comes with the program. */
+int ops_begin_agreement(struct ops *ops, struct ops_error *error);
+
+/* --- desk.c; inside the caller's transaction, during an intake --- */
+
+/* An alarm of the server's own; a word, and a detail for people. */
+int ops_note_finding(struct ops *ops, const char *box, int outlet, const char *word, const char *detail,
+		     struct ops_error *error);
+int ops_note_order(struct ops *ops, enum ops_notice what, const struct ops_order *order, struct ops_error *error);
+
+/* What the desk keeps of a record that has taken effect: an alarm, a sample. */
+int ops_note_record(struct ops *ops, const char *box, const struct record *record, struct ops_error *error);
+
 /* --- books.c --- */
+
+extern const struct book ops_cash_book;
 
 struct book ops_customer_book(const char *account);
 struct book ops_held_book(const char *box, const char *account);
@@ -70,9 +97,11 @@ int ops_posted_before(struct ops *ops, const struct posting *posting, struct ops
 
 int ops_spendable_of(struct ops *ops, const struct account_row *account, int64_t *micros, struct ops_error *error);
 
+bool ops_same_tariff(const struct fee_tariff *a, const struct fee_tariff *b);
 bool ops_same_grant(const struct grant *g, const struct grant *h);
 
-void ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order);
+/* Tells what an operator should see of the order, and keeps it as an alarm. */
+int ops_notify(struct ops *ops, enum ops_notice what, const struct ops_order *order, struct ops_error *error);
 
 bool ops_order_is_open(const struct ops_order *order);
 

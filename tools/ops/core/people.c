@@ -10,20 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allowance.h"
 #include "ops_internal.h"
 #include "store_people.h"
 
 #define MINUTE_MS INT64_C(60000)
-#define CODE_LIFE_MS (10 * MINUTE_MS)
+#define CODE_LIFE_MS (PEOPLE_CODE_MIN * MINUTE_MS)
 #define CODE_ATTEMPTS 5
-#define CODE_REST_MS (12 * MINUTE_MS) /* on the average; one that got lost is asked for again at once */
-#define CODES_AT_ONCE 5
-#define PASSWORD_REST_MS MINUTE_MS
-#define PASSWORDS_AT_ONCE 5 /* wrong ones for a name */
-#define HASH_REST_MS INT64_C(2000) /* whoever asks: each takes the only thread for some tenths of a second */
-#define HASHES_AT_ONCE 10
-#define CUSTOMER_SESSION_MS (30 * 24 * 60 * MINUTE_MS)
-#define STAFF_SESSION_MS (12 * 60 * MINUTE_MS)
 #define SESSIONS_MAX 10 /* of one person; the oldest goes */
 
 /* One of the least that OWASP calls enough (Password Storage Cheat Sheet): 32 MB for some tenths of a second. */
@@ -34,25 +27,16 @@
 #define SALT_BYTES 16
 #define SECRET_BYTES 32
 
+static const struct allowance codes_allowed = {5, 12 * MINUTE_MS}; /* one that got lost is asked for again at once */
+static const struct allowance passwords_allowed = {5, MINUTE_MS}; /* wrong ones for a name */
+static const struct allowance hashes_allowed = {10, 2000}; /* each takes the only thread for some tenths of a second */
+
 static const char *const role_names[STAFF_ROLE_COUNT] = {
 	[STAFF_VIEWER] = "viewer",
 	[STAFF_OPERATOR] = "operator",
 	[STAFF_MANAGER] = "manager",
 };
 const struct words staff_role_words = {role_names, STAFF_ROLE_COUNT};
-
-/* --- allowances: so many at once, then one in a while (the generic cell rate algorithm) --- */
-
-/* 0 when one more is allowed, which then counts in *until_ms, else how long to wait. */
-static int64_t use_allowance(int64_t *until_ms, int64_t rest_ms, int at_once, int64_t now_ms)
-{
-	int64_t used_until = *until_ms > now_ms ? *until_ms : now_ms;
-	int64_t wait_ms = used_until - now_ms - (at_once - 1) * rest_ms;
-	if (wait_ms > 0)
-		return wait_ms;
-	*until_ms = used_until + rest_ms;
-	return 0;
-}
 
 /* --- contacts --- */
 
@@ -170,7 +154,7 @@ static int begin_session(struct ops *ops, const struct person *person, int64_t n
 	struct session_row row = {.kind = person->kind};
 	hex_of(ops, SECRET_BYTES, token);
 	memcpy(row.name, person->name, sizeof row.name);
-	row.until_ms = now_ms + (person->kind == PERSON_STAFF ? STAFF_SESSION_MS : CUSTOMER_SESSION_MS);
+	row.until_ms = now_ms + (person->kind == PERSON_STAFF ? PEOPLE_STAFF_SESSION_MS : PEOPLE_CUSTOMER_SESSION_MS);
 	int result = ops_hash(ops, token, strlen(token), row.token_hash, error);
 	if (result == 0)
 		result = store_add_session(ops->store, &row, error);
@@ -233,7 +217,7 @@ int ops_make_code(struct ops *ops, const char *contact, int64_t now_ms, char can
 	int result = read_contact(contact, canonical, error);
 	if (result < 0 || (result = read_customer(ops, canonical, &row, error)) < 0)
 		return result;
-	*wait_ms = use_allowance(&row.codes_until_ms, CODE_REST_MS, CODES_AT_ONCE, now_ms);
+	*wait_ms = allowance_use(&codes_allowed, &row.codes_until_ms, now_ms);
 	if (*wait_ms > 0)
 		return 1;
 	ops->random(ops->ctx, &random, sizeof random);
@@ -371,8 +355,8 @@ static int judge_password(struct ops *ops, const char *name, const char *passwor
 	*wait_ms = 0;
 	*outcome = SIGN_IN_LATER;
 	int64_t until_ms = found > 0 ? row->wrong_until_ms : 0;
-	if ((*wait_ms = use_allowance(&until_ms, PASSWORD_REST_MS, PASSWORDS_AT_ONCE, now_ms)) > 0 ||
-	    (*wait_ms = use_allowance(&ops->passwords_until_ms, HASH_REST_MS, HASHES_AT_ONCE, now_ms)) > 0)
+	if ((*wait_ms = allowance_use(&passwords_allowed, &until_ms, now_ms)) > 0 ||
+	    (*wait_ms = allowance_use(&hashes_allowed, &ops->passwords_until_ms, now_ms)) > 0)
 		return 0;
 	int result = check_password(password, found > 0 ? row->secret : nobody, &right, error);
 	if (result < 0)

@@ -9,9 +9,12 @@
 
 #define PEOPLE_CONTACT_SIZE 65 /* a phone number in E.164 form, or an e-mail address */
 #define PEOPLE_CODE_SIZE 7 /* six digits */
+#define PEOPLE_CODE_MIN 10 /* minutes for which a code is good */
 #define PEOPLE_TOKEN_SIZE 65 /* 256 random bits in hexadecimal digits */
 #define PEOPLE_PASSWORD_LEAST 10
 #define PEOPLE_PASSWORD_SIZE 129
+#define PEOPLE_CUSTOMER_SESSION_MS (INT64_C(30) * 24 * 3600 * 1000)
+#define PEOPLE_STAFF_SESSION_MS (INT64_C(12) * 3600 * 1000)
 #define PEOPLE_ACT_SIZE 33
 #define PEOPLE_DETAIL_SIZE 201
 

@@ -44,6 +44,7 @@ struct command_row {
 	char account[ACCOUNT_SIZE]; /* of the commands that move money, else empty */
 	int64_t micros; /* what a credit command holds: given back when it is not done */
 	char key[POSTING_KEY_SIZE]; /* of what a credit command holds, when somebody outside gave it; not read back */
+	char pressed[ORDER_SIZE]; /* the customer's order by whose page it was made, else empty; not read back */
 	bool pending; /* its result has not been taken in */
 };
 
@@ -96,9 +97,12 @@ int store_get_image(struct store *store, const char *box, int part, char **text,
 int store_put_image(struct store *store, const char *box, int part, const char *text, struct ops_error *error);
 int store_drop_image(struct store *store, const char *box, struct ops_error *error);
 
+/* Calls `stored` with the number of each order that is stored from now on. */
+void store_on_order(struct store *store, void (*stored)(void *ctx, const char *order), void *ctx);
+
 int store_get_order(struct store *store, const char *number, struct ops_order *order, struct ops_error *error);
 
-/* Box, outlet, grant and lease; the rest is as in a new order. */
+/* Box, outlet, grant, sale, made_ms and lease; the rest is as in a new order. */
 int store_add_order(struct store *store, const struct ops_order *order, struct ops_error *error);
 
 /* All but what store_add_order() wrote. */
@@ -131,6 +135,10 @@ int store_renumber_command(struct store *store, const char *box, uint64_t seq, u
 /* Pending no more; result is a word for people. */
 int store_close_command(struct store *store, const char *box, uint64_t seq, const char *result,
 			struct ops_error *error);
+
+/* Why a command was not done, in the box's words. */
+int store_explain_command(struct store *store, const char *box, uint64_t seq, const char *why, struct ops_error *error);
+
 int store_close_commands(struct store *store, const char *box, const char *result, struct ops_error *error);
 
 /* Sets micros of the account's pending commands on the box (of one order, or all when it is empty) to 0: what they held

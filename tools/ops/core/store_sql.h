@@ -41,10 +41,46 @@ enum statement {
 	CLOSE_COMMAND,
 	CLOSE_COMMANDS,
 	FORGET_CREDITS,
+	EXPLAIN_COMMAND,
+	NEXT_CUSTOMERS_ORDER,
+	COUNT_OPEN_ORDERS,
+	EACH_PRESSED,
+	LATEST_PRESSED,
+	ADD_PAYMENT,
+	GET_PAYMENT,
+	FIND_PAYMENT,
+	END_PAYMENT,
+	COUNT_PAYMENTS,
+	NEXT_ORDER,
+	NEXT_OF_OPEN_ORDERS,
+	NEXT_OF_CLOSED_ORDERS,
+	FIND_ACCOUNT,
+	EACH_ACCOUNT,
+	EACH_POSTING,
+	COUNT_PENDING,
+	ADD_ALARM,
+	EACH_ALARM,
+	ALARMS_AFTER,
+	SAMPLE_UNTIL,
+	SAMPLE_AFTER,
+	ADD_SAMPLE,
+	DROP_SAMPLE,
+	PRUNE_SAMPLES,
 	GET_POSTING,
 	ADD_POSTING,
 	MOVE_BOOK,
 	GET_BOOK,
+	GET_TARIFF,
+	ADD_TARIFF,
+	EACH_TARIFF,
+	GET_PLACE,
+	FIND_PLACE,
+	PUT_PLACE,
+	DROP_PLACE,
+	EACH_PLACE,
+	NEWEST_AGREEMENT,
+	GET_AGREEMENT,
+	ADD_AGREEMENT,
 	GET_CUSTOMER,
 	PUT_CUSTOMER,
 	GET_STAFF,
@@ -63,6 +99,8 @@ enum statement {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared when first used */
+	void (*stored)(void *ctx, const char *order); /* NULL: nobody wants to know */
+	void *ctx;
 };
 
 /* A statement's parameter. */
@@ -108,5 +146,8 @@ void store_copy_text(sqlite3_stmt *row, int column, char *to, size_t size);
 
 /* A word that the list lacks is a newer program's, or damage: false. */
 bool store_read_word(sqlite3_stmt *row, int column, const struct words *words, void *to);
+
+/* The order of a row of ORDER_COLUMNS, which is reset: 1, or a negative errno. */
+int store_read_order(sqlite3_stmt *row, struct ops_order *order, struct ops_error *error);
 
 #endif

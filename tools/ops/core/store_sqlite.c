@@ -18,6 +18,14 @@ static const char *const order_state_names[OPS_ORDER_STATE_COUNT] = {
 	[OPS_ORDER_DONE] = "done",
 	[OPS_ORDER_CANCELLED] = "cancelled",
 };
+static const char *const until_names[OPS_UNTIL_COUNT] = {
+	[OPS_UNTIL_CREDIT] = "credit",
+	[OPS_UNTIL_ENERGY] = "energy",
+	[OPS_UNTIL_TIME] = "time",
+	[OPS_UNTIL_AMOUNT] = "amount",
+	[OPS_UNTIL_FULL] = "full",
+};
+const struct words ops_until_words = {until_names, OPS_UNTIL_COUNT};
 const struct words ops_account_kind_words = {account_kind_names, OPS_ACCOUNT_KIND_COUNT};
 const struct words ops_order_state_words = {order_state_names, OPS_ORDER_STATE_COUNT};
 
@@ -207,6 +215,8 @@ static bool read_grant(sqlite3_stmt *r, struct grant *g)
 	g->limit_mwh = sqlite3_column_int64(r, 9);
 	g->limit_micros = sqlite3_column_int64(r, 10);
 	g->limit_ms = sqlite3_column_int64(r, 11);
+	g->full_ma = sqlite3_column_int64(r, 31);
+	g->full_ms = sqlite3_column_int64(r, 32);
 	return store_read_word(r, 4, &fee_mode_words, &g->mode) && tariff != NULL &&
 	       wire_read_tariff(tariff, strlen(tariff), &g->tariff, &wire);
 }
@@ -241,12 +251,12 @@ static bool read_rates(sqlite3_stmt *r, int column, struct fee_energy *energy)
 	return text != NULL;
 }
 
-static int read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error *error)
+int store_read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error *error)
 {
 	struct ops_order o = {.outlet = sqlite3_column_int(r, 2)};
 	bool known = read_grant(r, &o.grant) && store_read_word(r, 12, &ops_order_state_words, &o.state) &&
 		     store_read_word(r, 15, &end_reason_words, &o.receipt.reason) &&
-		     read_rates(r, 29, &o.receipt.by_rate);
+		     read_rates(r, 29, &o.receipt.by_rate) && store_read_word(r, 34, &ops_until_words, &o.sale.until);
 	store_copy_text(r, 1, o.box, sizeof o.box);
 	o.held_micros = sqlite3_column_int64(r, 13);
 	o.started = sqlite3_column_int(r, 14) != 0;
@@ -264,6 +274,12 @@ static int read_order(sqlite3_stmt *r, struct ops_order *order, struct ops_error
 	o.power_off_sent = sqlite3_column_int(r, 27) != 0;
 	o.priced_micros = sqlite3_column_int64(r, 28);
 	o.lease_micros = sqlite3_column_int64(r, 30);
+	store_copy_text(r, 33, o.sale.code, sizeof o.sale.code);
+	o.sale.agreement = (uint32_t)sqlite3_column_int64(r, 35);
+	o.sale.agreed_ms = sqlite3_column_int64(r, 36);
+	o.made_ms = sqlite3_column_int64(r, 37);
+	o.ended_ms = sqlite3_column_int64(r, 38);
+	store_copy_text(r, 39, o.meter, sizeof o.meter);
 	sqlite3_reset(r);
 	*order = o;
 	return known ? 1 : store_damaged(error, "orders");
@@ -273,7 +289,7 @@ int store_get_order(struct store *s, const char *number, struct ops_order *order
 {
 	sqlite3_stmt *r;
 	int found = store_look_up(s, GET_ORDER, &r, VALUES(TEXT(number)), error);
-	return found <= 0 ? found : read_order(r, order, error);
+	return found <= 0 ? found : store_read_order(r, order, error);
 }
 
 int store_next_open_order(struct store *s, const char *box, const char *account, const char *number,
@@ -281,14 +297,14 @@ int store_next_open_order(struct store *s, const char *box, const char *account,
 {
 	sqlite3_stmt *r;
 	int found = store_look_up(s, NEXT_OPEN_ORDER, &r, VALUES(TEXT(box), TEXT(account), TEXT(number)), error);
-	return found <= 0 ? found : read_order(r, order, error);
+	return found <= 0 ? found : store_read_order(r, order, error);
 }
 
 int store_next_unbilled(struct store *s, const char *number, struct ops_order *order, struct ops_error *error)
 {
 	sqlite3_stmt *r;
 	int found = store_look_up(s, NEXT_UNBILLED, &r, VALUES(TEXT(number)), error);
-	return found <= 0 ? found : read_order(r, order, error);
+	return found <= 0 ? found : store_read_order(r, order, error);
 }
 
 int store_add_order(struct store *s, const struct ops_order *o, struct ops_error *error)
@@ -311,7 +327,14 @@ int store_add_order(struct store *s, const struct ops_order *o, struct ops_error
 				      NUMBER(g->limit_mwh),
 				      NUMBER(g->limit_micros),
 				      NUMBER(g->limit_ms),
-				      NUMBER(o->lease_micros)),
+				      NUMBER(o->lease_micros),
+				      NUMBER(g->full_ma),
+				      NUMBER(g->full_ms),
+				      TEXT(o->sale.code),
+				      WORD(ops_until_words, o->sale.until),
+				      NUMBER(o->sale.agreement),
+				      NUMBER(o->sale.agreed_ms),
+				      NUMBER(o->made_ms)),
 			       error);
 	free(tariff);
 	return result;
@@ -321,28 +344,39 @@ int store_put_order(struct store *s, const struct ops_order *o, struct ops_error
 {
 	char rates[RATES_TEXT_SIZE];
 	write_rates(&o->receipt.by_rate, rates);
-	return store_run(s,
-			 PUT_ORDER,
-			 VALUES(TEXT(o->grant.order),
-				WORD(ops_order_state_words, o->state),
-				NUMBER(o->held_micros),
-				NUMBER(o->started),
-				WORD(end_reason_words, o->receipt.reason),
-				NUMBER(o->receipt.start_mwh),
-				NUMBER(o->receipt.energy_mwh),
-				NUMBER(o->receipt.amount_micros),
-				NUMBER(o->receipt.energised_ms),
-				NUMBER(o->receipt.settled),
-				NUMBER(o->billed_micros),
-				NUMBER(o->captured_micros),
-				NUMBER(o->written_off_micros),
-				NUMBER(o->price_differs),
-				NUMBER(o->ledger_lost),
-				NUMBER(o->priced_mwh),
-				NUMBER(o->power_off_sent),
-				NUMBER(o->priced_micros),
-				TEXT(rates)),
-			 error);
+	int result = store_run(s,
+			       PUT_ORDER,
+			       VALUES(TEXT(o->grant.order),
+				      WORD(ops_order_state_words, o->state),
+				      NUMBER(o->held_micros),
+				      NUMBER(o->started),
+				      WORD(end_reason_words, o->receipt.reason),
+				      NUMBER(o->receipt.start_mwh),
+				      NUMBER(o->receipt.energy_mwh),
+				      NUMBER(o->receipt.amount_micros),
+				      NUMBER(o->receipt.energised_ms),
+				      NUMBER(o->receipt.settled),
+				      NUMBER(o->billed_micros),
+				      NUMBER(o->captured_micros),
+				      NUMBER(o->written_off_micros),
+				      NUMBER(o->price_differs),
+				      NUMBER(o->ledger_lost),
+				      NUMBER(o->priced_mwh),
+				      NUMBER(o->power_off_sent),
+				      NUMBER(o->priced_micros),
+				      TEXT(rates),
+				      NUMBER(o->ended_ms),
+				      TEXT(o->meter)),
+			       error);
+	if (result == 0 && s->stored != NULL)
+		s->stored(s->ctx, o->grant.order);
+	return result;
+}
+
+void store_on_order(struct store *s, void (*stored)(void *ctx, const char *order), void *ctx)
+{
+	s->stored = stored;
+	s->ctx = ctx;
 }
 
 /* --- commands --- */
@@ -359,7 +393,8 @@ int store_add_command(struct store *s, const struct command_row *row, const char
 				TEXT(row->account),
 				NUMBER(row->micros),
 				TEXT(text),
-				TEXT(row->key)),
+				TEXT(row->key),
+				TEXT(row->pressed)),
 			 error);
 }
 
@@ -428,6 +463,11 @@ int store_renumber_command(struct store *s, const char *box, uint64_t seq, uint6
 int store_close_command(struct store *s, const char *box, uint64_t seq, const char *result, struct ops_error *error)
 {
 	return store_run(s, CLOSE_COMMAND, VALUES(TEXT(box), NUMBER(seq), TEXT(result)), error);
+}
+
+int store_explain_command(struct store *s, const char *box, uint64_t seq, const char *why, struct ops_error *error)
+{
+	return store_run(s, EXPLAIN_COMMAND, VALUES(TEXT(box), NUMBER(seq), TEXT(why)), error);
 }
 
 int store_close_commands(struct store *s, const char *box, const char *result, struct ops_error *error)

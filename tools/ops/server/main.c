@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
 #include "log.h"
+#include "ops_qr.h"
 #include "ops_request.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:8080"
@@ -16,6 +18,7 @@
 #define COMMAND_S_MAX (366 * 24 * 3600)
 #define CONNECTIONS_DEFAULT 4096
 #define ADDRESS_DEFAULT 64
+#define CURRENCY_DEFAULT "EUR"
 #define REQUEST_S_DEFAULT 60
 #define REQUEST_S_MAX 3600
 
@@ -30,6 +33,12 @@ static const char usage[] =
 	"      --port-file FILE            writes the port there\n"
 	"      --cert FILE --key FILE      TLS\n"
 	"      --behind-proxy              plain HTTP on any address: a TLS proxy stands in front\n"
+	"      --public-url URL            where customers find it, as outlets' QR codes have it (default: where the\n"
+	"                                  operator's page was asked for)\n"
+	"      --currency CODE             what customers pay in, three capital letters (default EUR)\n"
+	"      --sandbox-payments          customers pay by a click, without money: for a workshop only\n"
+	"      --payment-key-file FILE     the key that signs the payment provider's callbacks, one line; others may not\n"
+	"                                  read it (default: a new one each time)\n"
 	"      --command-seconds N         how long a command may be on its way (default 120)\n"
 	"      --max-connections N         16 to 65000 (default 4096); a sixteenth is kept free of command streams\n"
 	"      --max-per-address N         connections of one address, 0 for any number (default 64; any number on\n"
@@ -50,6 +59,10 @@ enum {
 	OPTION_CERT,
 	OPTION_KEY,
 	OPTION_PROXY,
+	OPTION_PUBLIC_URL,
+	OPTION_CURRENCY,
+	OPTION_SANDBOX,
+	OPTION_PAYMENT_KEY,
 	OPTION_COMMAND_S,
 	OPTION_CONNECTIONS,
 	OPTION_ADDRESS,
@@ -69,6 +82,10 @@ static const struct option long_options[] = {
 	{"cert", required_argument, NULL, OPTION_CERT},
 	{"key", required_argument, NULL, OPTION_KEY},
 	{"behind-proxy", no_argument, NULL, OPTION_PROXY},
+	{"public-url", required_argument, NULL, OPTION_PUBLIC_URL},
+	{"currency", required_argument, NULL, OPTION_CURRENCY},
+	{"sandbox-payments", no_argument, NULL, OPTION_SANDBOX},
+	{"payment-key-file", required_argument, NULL, OPTION_PAYMENT_KEY},
 	{"command-seconds", required_argument, NULL, OPTION_COMMAND_S},
 	{"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
 	{"max-per-address", required_argument, NULL, OPTION_ADDRESS},
@@ -107,6 +124,15 @@ static bool take_text(int option, const char *text, struct ops_server_options *o
 		break;
 	case OPTION_CERT:
 		place = &o->cert;
+		break;
+	case OPTION_PUBLIC_URL:
+		place = &o->public_url;
+		break;
+	case OPTION_CURRENCY:
+		place = &o->currency;
+		break;
+	case OPTION_PAYMENT_KEY:
+		place = &o->payment_key;
 		break;
 	case OPTION_KEY:
 		place = &o->key;
@@ -163,6 +189,13 @@ static const char *check_options(const struct ops_server_options *o, bool insecu
 		return "--cert and --key go together";
 	if (o->cert != NULL && o->behind_proxy)
 		return "--behind-proxy is for a server without --cert";
+	if (o->public_url != NULL && !ops_qr_url_is_valid(o->public_url))
+		return "--public-url must be http:// or https://, a host and perhaps a path, at most 200 characters";
+	if (strlen(o->currency) != FEE_CURRENCY_SIZE - 1 ||
+	    strspn(o->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != FEE_CURRENCY_SIZE - 1)
+		return "--currency must be three capital letters";
+	if (o->payment_key != NULL && !o->sandbox_payments)
+		return "--payment-key-file is for a server with --sandbox-payments";
 	return NULL;
 }
 
@@ -180,6 +213,8 @@ static int read_options(int argc, char **argv, struct ops_server_options *o)
 			insecure = true;
 		else if (option == OPTION_PROXY)
 			o->behind_proxy = true;
+		else if (option == OPTION_SANDBOX)
+			o->sandbox_payments = true;
 		else if (!take_text(option, optarg, o))
 			wrong = take_value(option, optarg, o);
 	}
@@ -206,6 +241,7 @@ int main(int argc, char **argv)
 {
 	struct ops_server_options options = {
 		.listen = LISTEN_DEFAULT,
+		.currency = CURRENCY_DEFAULT,
 		.command_ms = COMMAND_S_DEFAULT * INT64_C(1000),
 		.request_ms = REQUEST_S_DEFAULT * INT64_C(1000),
 		.connections_max = CONNECTIONS_DEFAULT,

@@ -14,7 +14,6 @@
 
 #define HEARTBEAT_DEFAULT_S 60
 #define HEARTBEAT_MAX_S 3600
-#define STREAMS_RETRY_S 60
 
 _Static_assert(OPS_REFUSED_MAX <= BATCH_REFUSED_MAX, "an answer must hold all refusals that the core lists");
 
@@ -99,7 +98,7 @@ static void take_progress(struct ops_request *q, const struct batch *batch)
 		const struct progress *p = &batch->progress[i];
 		if (ops_progress(q->server->ops, q->name, p, ops_wall_now_ms(), &error) < 0)
 			log_skipped(q, error.text);
-		else if (!ops_live_keep(q->box, p))
+		else if (!ops_live_keep(q->box, p, ops_monotonic_now_ms()))
 			log_skipped(q, "out of memory");
 	}
 }
@@ -118,6 +117,7 @@ static int take_batch(struct ops_request *q, const struct batch *batch, struct o
 				error);
 	if (result < 0)
 		return result;
+	q->box->newest = batch->newest;
 	q->server->batches++;
 	q->server->records_accepted += intake->accepted_through - before;
 	log_intake(q, batch, intake, before);
@@ -148,7 +148,8 @@ void ops_call_records(struct ops_request *q)
 		return;
 	int result = take_batch(q, &batch, &intake, &error);
 	batch_free(&batch);
-	ops_stream_wake(q->box); /* whatever was taken in may have made commands */
+	ops_box_stream_wake(q->box); /* whatever was taken in may have made commands */
+	ops_box_changed(q->server, q->box);
 	if (result == -EAGAIN)
 		ops_refuse(q, MHD_HTTP_CONFLICT, "old_ledger", "%s", error.text);
 	else if (result < 0)
@@ -161,16 +162,11 @@ void ops_call_records(struct ops_request *q)
 
 static void answer_stream(struct ops_request *q, uint64_t heartbeat_s, uint64_t after)
 {
-	q->response = ops_stream_begin(q->server, q->box, q->connection, (int64_t)heartbeat_s * 1000, after);
-	if (q->response == NULL) {
+	q->response = ops_box_stream_begin(q->server, q->box, q->connection, (int64_t)heartbeat_s * 1000, after);
+	if (q->response == NULL)
 		ops_refuse_memory(q);
-		return;
-	}
-	ops_peer_exempt(q->connection);
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONNECTION, "close");
-	q->status = MHD_HTTP_OK;
+	else
+		q->status = MHD_HTTP_OK;
 }
 
 void ops_call_commands(struct ops_request *q)
@@ -193,19 +189,6 @@ void ops_call_commands(struct ops_request *q)
 		ops_refuse_core(q, result, &error);
 		return;
 	}
-	if (q->server->stopping) {
-		q->retry_s = REQUEST_RETRY_S;
-		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
-		return;
-	}
-	if (streams->count >= streams->max && q->box->stream == NULL) {
-		q->retry_s = STREAMS_RETRY_S;
-		ops_refuse(q,
-			   MHD_HTTP_TOO_MANY_REQUESTS,
-			   "too_many_streams",
-			   "%u streams are open; come back later",
-			   streams->count);
-		return;
-	}
-	answer_stream(q, heartbeat_s, after);
+	if (ops_may_stream(q, streams->count < streams->max || q->box->stream != NULL))
+		answer_stream(q, heartbeat_s, after);
 }

@@ -9,31 +9,35 @@
 
 #include "log.h"
 #include "ops_calls.h"
+#include "ops_who.h"
 #include "units.h"
 
 #define KEY_SIZE 129 /* of what the core takes: 128 characters and the NUL */
 
 /* --- accounts --- */
 
+cJSON *ops_account_object(const struct desk_account *account)
+{
+	cJSON *object = cJSON_CreateObject();
+	cJSON_AddStringToObject(object, "account", account->name);
+	cJSON_AddStringToObject(object, "kind", word_name(&ops_account_kind_words, account->kind));
+	ops_add_number(object, "limit_micros", account->limit_micros);
+	ops_add_number(object, "balance_micros", account->balance_micros);
+	ops_add_number(object, "spendable_micros", account->balance_micros + account->limit_micros);
+	if (account->contact[0] != '\0')
+		cJSON_AddStringToObject(object, "contact", account->contact);
+	return object;
+}
+
 void ops_call_account(struct ops_request *q)
 {
-	struct ops *ops = q->server->ops;
 	struct ops_error error;
-	enum ops_account_kind kind;
-	int64_t limit_micros, balance_micros, spendable_micros;
-	int result = ops_get_account(ops, q->name, &kind, &limit_micros, &error);
-	if (result < 0 || (result = ops_balance(ops, q->name, &balance_micros, &error)) < 0 ||
-	    (result = ops_spendable(ops, q->name, &spendable_micros, &error)) < 0) {
+	struct desk_account account;
+	int result = ops_find_account(q->server->ops, q->name, &account, &error);
+	if (result < 0)
 		ops_refuse_core(q, result, &error);
-		return;
-	}
-	cJSON *object = cJSON_CreateObject();
-	cJSON_AddStringToObject(object, "account", q->name);
-	cJSON_AddStringToObject(object, "kind", word_name(&ops_account_kind_words, kind));
-	ops_add_number(object, "limit_micros", limit_micros);
-	ops_add_number(object, "balance_micros", balance_micros);
-	ops_add_number(object, "spendable_micros", spendable_micros);
-	ops_answer(q, MHD_HTTP_OK, object);
+	else
+		ops_answer(q, MHD_HTTP_OK, ops_account_object(&account));
 }
 
 /* False: refused. */
@@ -64,10 +68,12 @@ void ops_call_put_account(struct ops_request *q)
 	if (!valid)
 		return;
 	int result = ops_add_account(q->server->ops, q->name, kind, limit_micros, &error);
-	if (result < 0)
+	if (result < 0) {
 		ops_refuse_core(q, result, &error);
-	else
-		ops_call_account(q);
+		return;
+	}
+	ops_note_detail(q, "%s limit_micros=%" PRId64, word_name(&ops_account_kind_words, kind), limit_micros);
+	ops_call_account(q);
 }
 
 /* {"micros":N,"key":"..."} for one of the core's calls, with the key copied to `used`; 0 or negative errno, or 1
@@ -88,6 +94,8 @@ static int move_money(struct ops_request *q, char used[KEY_SIZE], struct ops_err
 	    ops_take_text(q, object, "key", &key)) {
 		word_copy(used, KEY_SIZE, key);
 		result = move(q->server->ops, q->name, micros, key, error);
+		if (result == 0)
+			ops_note_detail(q, "micros=%" PRId64 " key=%s", micros, key);
 		if (result == 0)
 			log_line(LOG_LEVEL_INFO,
 				 "money",
@@ -128,15 +136,11 @@ void ops_call_refund(struct ops_request *q)
 /* As the wire has it: without the zeros at the end, absent when there is nothing else. */
 static void add_rates(cJSON *object, const struct fee_energy *by_rate)
 {
-	char digits[24];
 	size_t count = FEE_RATES_MAX;
 	while (count > 0 && by_rate->mwh[count - 1] == 0)
 		count--;
-	cJSON *list = count > 0 ? cJSON_AddArrayToObject(object, "rates_mwh") : NULL;
-	for (size_t i = 0; i < count; i++) {
-		snprintf(digits, sizeof digits, "%" PRId64, by_rate->mwh[i]);
-		cJSON_AddItemToArray(list, cJSON_CreateRaw(digits));
-	}
+	if (count > 0)
+		ops_add_numbers(object, "rates_mwh", by_rate->mwh, count);
 }
 
 static cJSON *receipt_object(const struct receipt *r)
@@ -152,8 +156,7 @@ static cJSON *receipt_object(const struct receipt *r)
 	return object;
 }
 
-/* credit_state: of addCredit; NULL for none. */
-static cJSON *order_object(const struct ops_order *o, const char *credit_state)
+cJSON *ops_order_object(const struct ops_order *o, const char *credit_state)
 {
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "order", o->grant.order);
@@ -162,6 +165,11 @@ static cJSON *order_object(const struct ops_order *o, const char *credit_state)
 	cJSON_AddStringToObject(object, "account", o->grant.account);
 	cJSON_AddStringToObject(object, "mode", word_name(&fee_mode_words, o->grant.mode));
 	cJSON_AddStringToObject(object, "state", word_name(&ops_order_state_words, o->state));
+	ops_add_time(object, "made", o->made_ms);
+	if (o->sale.code[0] != '\0') {
+		cJSON_AddStringToObject(object, "code", o->sale.code);
+		cJSON_AddStringToObject(object, "until", word_name(&ops_until_words, o->sale.until));
+	}
 	ops_add_number(object, "held_micros", o->held_micros);
 	cJSON_AddBoolToObject(object, "started", o->started);
 	ops_add_number(object, "billed_micros", o->billed_micros);
@@ -170,6 +178,8 @@ static cJSON *order_object(const struct ops_order *o, const char *credit_state)
 	cJSON_AddBoolToObject(object, "price_differs", o->price_differs);
 	cJSON_AddBoolToObject(object, "ledger_lost", o->ledger_lost);
 	cJSON_AddBoolToObject(object, "power_off_sent", o->power_off_sent);
+	if (o->ended_ms > 0)
+		ops_add_time(object, "ended", o->ended_ms);
 	if (credit_state != NULL)
 		cJSON_AddStringToObject(object, "credit_state", credit_state);
 	if (o->state == OPS_ORDER_DONE)
@@ -187,7 +197,7 @@ static void answer_order(struct ops_request *q, unsigned status)
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
 	else
-		ops_answer(q, status, order_object(&order, NULL));
+		ops_answer(q, status, ops_order_object(&order, NULL));
 }
 
 void ops_call_order(struct ops_request *q)
@@ -206,7 +216,9 @@ static cJSON *authorize_document(cJSON *body, const char *order)
 					     "hold_ms",
 					     "limit_mwh",
 					     "limit_micros",
-					     "limit_ms"};
+					     "limit_ms",
+					     "full_ma",
+					     "full_ms"};
 	static const char *const optional[] = {"lease_ms", "limit_mwh", "limit_micros", "limit_ms"};
 	cJSON *document = cJSON_CreateObject();
 	cJSON *grant = cJSON_CreateObject();
@@ -242,6 +254,8 @@ static bool has_order_fields_only(struct ops_request *q, const cJSON *body)
 					       "limit_mwh",
 					       "limit_micros",
 					       "limit_ms",
+					       "full_ma",
+					       "full_ms",
 					       NULL};
 	static const char *const of_tariff[] = {"id",
 						"version",
@@ -310,6 +324,12 @@ void ops_call_put_order(struct ops_request *q)
 			 order.outlet + 1,
 			 log_text(order.grant.account).text,
 			 order.grant.credit_micros);
+	ops_note_detail(q,
+			"box=%s outlet=%d account=%s credit_micros=%" PRId64,
+			order.box,
+			order.outlet + 1,
+			order.grant.account,
+			order.grant.credit_micros);
 	ops_wake_box(q->server, order.box);
 	answer_order(q, found == -ENOENT ? MHD_HTTP_CREATED : MHD_HTTP_OK);
 }
@@ -329,7 +349,7 @@ void ops_call_credit(struct ops_request *q)
 	if (result == 0 && (result = ops_get_order(q->server->ops, q->name, &order, &error)) == 0 &&
 	    (result = ops_credit_state(q->server->ops, key, &state, &error)) == 0) {
 		ops_wake_box(q->server, order.box);
-		ops_answer(q, MHD_HTTP_OK, order_object(&order, state));
+		ops_answer(q, MHD_HTTP_OK, ops_order_object(&order, state));
 	}
 	if (result < 0)
 		ops_refuse_core(q, result, &error);

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "ops_calls.h"
+#include "ops_who.h"
 
 #define TOKEN_BYTES 32 /* of a token that the server makes */
 #define RECORDS_AT_ONCE 500
@@ -22,6 +23,16 @@ bool ops_add_number(cJSON *object, const char *name, int64_t value)
 	char digits[24];
 	snprintf(digits, sizeof digits, "%" PRId64, value); /* cJSON would write 10^15 as 1e+15 */
 	return cJSON_AddRawToObject(object, name, digits) != NULL;
+}
+
+void ops_add_numbers(cJSON *object, const char *name, const int64_t *values, size_t count)
+{
+	char digits[24];
+	cJSON *list = cJSON_AddArrayToObject(object, name);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(digits, sizeof digits, "%" PRId64, values[i]);
+		cJSON_AddItemToArray(list, cJSON_CreateRaw(digits));
+	}
 }
 
 bool ops_add_time(cJSON *object, const char *name, int64_t wall_ms)
@@ -59,6 +70,15 @@ bool ops_take_only(struct ops_request *q, const cJSON *object, const char *const
 	return true;
 }
 
+bool ops_take_nothing(struct ops_request *q)
+{
+	static const char *const fields[] = {NULL};
+	cJSON *object = ops_request_object(q);
+	bool taken = object != NULL && ops_take_only(q, object, fields);
+	cJSON_Delete(object);
+	return taken;
+}
+
 bool ops_take_number(struct ops_request *q, const cJSON *object, const char *name, int64_t low, int64_t high,
 		     bool optional, int64_t *value)
 {
@@ -87,6 +107,15 @@ bool ops_take_text(struct ops_request *q, const cJSON *object, const char *name,
 	if (*text == NULL)
 		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be given, as a text", name);
 	return *text != NULL;
+}
+
+bool ops_take_time(struct ops_request *q, const cJSON *object, const char *name, int64_t *wall_ms)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	if (text != NULL && wire_read_time(text, wall_ms))
+		return true;
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be a time such as 2026-11-21T01:38:46.123Z", name);
+	return false;
 }
 
 /* --- the server itself --- */
@@ -138,61 +167,54 @@ void ops_call_server(struct ops_request *q)
 
 /* --- boxes --- */
 
-/* 0, or negative errno; nothing is added for an outlet without progress. */
-static int add_outlet(struct ops_server *server, const char *box, int outlet, const struct progress *progress,
-		      cJSON *outlets, struct ops_error *error)
-{
-	struct outlet_image image;
-	if (progress == NULL)
-		return 0;
-	int result = ops_outlet(server->ops, box, outlet, &image, error);
-	if (result < 0)
-		return result;
-	cJSON *object = cJSON_CreateObject();
-	if (cJSON_AddItemToArray(outlets, object) && ops_add_number(object, "outlet", outlet + 1) &&
-	    cJSON_AddStringToObject(object, "reserved_for", image.reserved_for) != NULL &&
-	    cJSON_AddStringToObject(object, "fault", word_name(&outlet_fault_words, image.fault)) != NULL &&
-	    cJSON_AddBoolToObject(object, "out_of_service", image.out_of_service) != NULL &&
-	    ops_add_document(object, "progress", wire_write_progress(progress)))
-		return 0;
-	snprintf(error->text, sizeof error->text, "out of memory");
-	return -ENOMEM;
-}
-
-/* Fills a BoxStatus. 0 or negative errno. */
-static int fill_status(struct ops_server *server, const char *name, cJSON *object, struct ops_error *error)
-{
-	const struct ops_live_box *live = ops_live_find(server->live, name);
-	char ledger[LEDGER_ID_SIZE];
-	uint64_t accepted;
-	int result = ops_ledger(server->ops, name, ledger, &accepted, error);
-	if (result < 0)
-		return result;
-	cJSON_AddStringToObject(object, "box", name);
-	cJSON_AddStringToObject(object, "ledger", ledger);
-	ops_add_number(object, "accepted_through", (int64_t)accepted);
-	cJSON_AddBoolToObject(object, "connected", live != NULL && live->stream != NULL);
-	if (live != NULL && live->heard_ms > 0)
-		ops_add_time(object, "heard", live->heard_ms);
-	else
-		cJSON_AddNullToObject(object, "heard");
-	cJSON *outlets = cJSON_AddArrayToObject(object, "outlets");
-	for (int i = 0; result == 0 && live != NULL && i < OUTLETS_MAX; i++)
-		result = add_outlet(server, name, i, live->progress[i], outlets, error);
-	return result;
-}
-
 void ops_call_box(struct ops_request *q)
 {
 	struct ops_error error;
 	cJSON *object = cJSON_CreateObject();
-	int result = fill_status(q->server, q->name, object, &error);
+	int result = ops_fill_box_status(q->server, q->name, object, &error);
 	if (result == 0) {
 		ops_answer(q, MHD_HTTP_OK, object);
 		return;
 	}
 	cJSON_Delete(object);
 	ops_refuse_core(q, result, &error);
+}
+
+struct box_names {
+	char (*names)[BOX_ID_SIZE];
+	size_t count, capacity;
+	bool short_of_memory;
+};
+
+static bool take_box(void *ctx, const char *box)
+{
+	struct box_names *all = ctx;
+	if (all->count == all->capacity) {
+		size_t capacity = all->capacity == 0 ? 64 : 2 * all->capacity;
+		void *names = reallocarray(all->names, capacity, sizeof *all->names);
+		all->short_of_memory = names == NULL;
+		if (names == NULL)
+			return false;
+		all->names = names;
+		all->capacity = capacity;
+	}
+	word_copy(all->names[all->count++], sizeof *all->names, box);
+	return true;
+}
+
+char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE]
+{
+	struct box_names all = {.count = 0};
+	*result = ops_each_box(server->ops, take_box, &all, error);
+	if (*result == 0 && all.short_of_memory) {
+		snprintf(error->text, sizeof error->text, "out of memory");
+		*result = -ENOMEM;
+	}
+	*count = *result < 0 ? 0 : all.count;
+	if (*result == 0)
+		return all.names;
+	free(all.names);
+	return NULL;
 }
 
 void ops_call_boxes(struct ops_request *q)
@@ -206,7 +228,7 @@ void ops_call_boxes(struct ops_request *q)
 	for (size_t i = 0; result == 0 && i < count; i++) {
 		cJSON *box = cJSON_CreateObject();
 		cJSON_AddItemToArray(boxes, box);
-		result = fill_status(q->server, names[i], box, &error);
+		result = ops_fill_box_status(q->server, names[i], box, &error);
 	}
 	free(names);
 	if (result == 0) {
@@ -277,7 +299,7 @@ void ops_call_put_box(struct ops_request *q)
 	log_line(LOG_LEVEL_INFO, "box_provisioned", "box=%s", log_text(q->name).text);
 	struct ops_live_box *live = ops_live_find(q->server->live, q->name);
 	if (live != NULL) /* whoever had the old token is not heard any more */
-		ops_stream_end(live);
+		ops_box_stream_end(live);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "box", q->name);
 	cJSON_AddStringToObject(object, "token", token);
@@ -363,9 +385,11 @@ void ops_call_box_records(struct ops_request *q)
 
 void ops_wake_box(struct ops_server *server, const char *name)
 {
-	struct ops_live_box *live = ops_live_find(server->live, name);
-	if (live != NULL)
-		ops_stream_wake(live);
+	struct ops_live_box *live = ops_live_get(server->live, name);
+	if (live == NULL) /* memory is short, and the box has no stream */
+		return;
+	ops_box_stream_wake(live);
+	ops_box_changed(server, live);
 }
 
 /* Makes a command's document of the body: what the core fills in later stands there as a placeholder. */
@@ -377,6 +401,15 @@ static void complete_command(cJSON *object, const char *box)
 	cJSON_AddStringToObject(object, "not_after", "2000-01-01T00:00:00.000Z");
 	if (!cJSON_HasObjectItem(object, "actor"))
 		cJSON_AddStringToObject(object, "actor", "operator");
+}
+
+/* One of the staff acts as nobody else. */
+static void sign_command(cJSON *object, const char *name)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "actor");
+	cJSON_DeleteItemFromObjectCaseSensitive(object, "name");
+	cJSON_AddStringToObject(object, "actor", word_name(&actor_words, ACTOR_OPERATOR));
+	cJSON_AddStringToObject(object, "name", name);
 }
 
 /* False: refused. */
@@ -392,6 +425,8 @@ static bool read_command(struct ops_request *q, struct command *command)
 		cJSON_Delete(object);
 		return false;
 	}
+	if (!q->by_token)
+		sign_command(object, q->person.name);
 	complete_command(object, q->name);
 	char *text = json_print_and_delete(object);
 	if (text == NULL) {
@@ -432,6 +467,12 @@ void ops_call_send(struct ops_request *q)
 		 word_name(&actor_words, command.actor),
 		 log_text(command.name).text);
 	ops_wake_box(q->server, q->name);
+	ops_note_detail(q,
+			"%s outlet=%d by=%s seq=%" PRIu64,
+			word_name(&command_type_words, command.type),
+			command.outlet + 1,
+			command.name,
+			command.seq);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddStringToObject(object, "id", command.id);
 	ops_add_number(object, "seq", (int64_t)command.seq);

@@ -10,6 +10,8 @@
 
 struct ops_live {
 	struct ops_live_box *buckets[BUCKETS];
+	struct ops_live_box *newest; /* of those that have changed */
+	uint64_t change;
 };
 
 struct ops_live *ops_live_new(void)
@@ -65,11 +67,43 @@ struct ops_live_box *ops_live_get(struct ops_live *live, const char *name)
 	return box;
 }
 
-bool ops_live_keep(struct ops_live_box *box, const struct progress *progress)
+void ops_live_touch(struct ops_live *live, struct ops_live_box *box)
+{
+	box->change = ++live->change;
+	if (live->newest == box)
+		return;
+	if (box->newer != NULL)
+		box->newer->older = box->older;
+	if (box->older != NULL)
+		box->older->newer = box->newer;
+	box->newer = NULL;
+	box->older = live->newest;
+	if (live->newest != NULL)
+		live->newest->newer = box;
+	live->newest = box;
+}
+
+uint64_t ops_live_change(const struct ops_live *live)
+{
+	return live->change;
+}
+
+struct ops_live_box *ops_live_changed(const struct ops_live *live, uint64_t after)
+{
+	struct ops_live_box *box = live->newest;
+	if (box == NULL || box->change <= after)
+		return NULL;
+	while (box->older != NULL && box->older->change > after)
+		box = box->older;
+	return box;
+}
+
+bool ops_live_keep(struct ops_live_box *box, const struct progress *progress, int64_t now_ms)
 {
 	struct progress **kept = &box->progress[progress->outlet];
 	if (*kept == NULL && (*kept = malloc(sizeof **kept)) == NULL)
 		return false;
 	**kept = *progress;
+	box->progress_ms[progress->outlet] = now_ms;
 	return true;
 }

@@ -3,7 +3,10 @@
  * Room: tools/ops/server; libmicrohttpd. */
 #include "ops_peer.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "log.h"
@@ -78,6 +81,35 @@ void ops_peer_exempt(struct MHD_Connection *connection)
 	struct ops_peer *p = peer_of(connection);
 	if (p != NULL)
 		unlink_peer(p);
+}
+
+#define IS_IPV4 (UINT64_C(1) << 32) /* no network of IPv6 has such a number */
+
+bool ops_peer_address(struct MHD_Connection *connection, uint64_t *address)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
+	uint32_t word;
+	if (info == NULL || info->client_addr == NULL)
+		return false;
+	if (info->client_addr->sa_family == AF_INET) {
+		memcpy(&v4, info->client_addr, sizeof v4);
+		*address = IS_IPV4 | ntohl(v4.sin_addr.s_addr);
+		return true;
+	}
+	if (info->client_addr->sa_family != AF_INET6)
+		return false;
+	memcpy(&v6, info->client_addr, sizeof v6);
+	if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+		memcpy(&word, &v6.sin6_addr.s6_addr[12], sizeof word);
+		*address = IS_IPV4 | ntohl(word);
+		return true;
+	}
+	*address = 0;
+	for (size_t i = 0; i < sizeof *address; i++)
+		*address = *address << 8 | v6.sin6_addr.s6_addr[i];
+	return true;
 }
 
 static void sweep(struct ops_peer_list *peers, int64_t now_ms)

@@ -29,6 +29,9 @@ void ops_peer_notify(void *cls, struct MHD_Connection *connection, void **contex
 /* The connection has sent a header, or has ended a request: its time begins anew. */
 void ops_peer_renew(struct ops_peers *peers, struct MHD_Connection *connection);
 
+/* Who the other end is: an IPv4 address, or the network (/64) of an IPv6 one. False when it is neither. */
+bool ops_peer_address(struct MHD_Connection *connection, uint64_t *address);
+
 /* The connection has become a stream. */
 void ops_peer_exempt(struct MHD_Connection *connection);
 

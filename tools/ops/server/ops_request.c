@@ -10,29 +10,40 @@
 #include <string.h>
 
 #include "log.h"
+#include "ops_who.h"
 
 #define BODY_FIRST 4096 /* bytes that are taken for a body at first */
 
+static const char json_type[] = "application/json";
+
 /* --- answers --- */
 
-static void set_response(struct ops_request *q, unsigned status, char *text)
+static void set_response(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	q->response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (q->response == NULL) {
 		free(text);
 		return;
 	}
-	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(q->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(q->response, "X-Content-Type-Options", "nosniff");
+	if (q->cookie[0] != '\0')
+		MHD_add_response_header(q->response, MHD_HTTP_HEADER_SET_COOKIE, q->cookie);
 	q->status = status;
 }
 
-void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+void ops_answer_as(struct ops_request *q, unsigned status, const char *type, char *text)
 {
 	if (text == NULL)
 		ops_refuse_memory(q);
 	else
-		set_response(q, status, text);
+		set_response(q, status, type, text);
+}
+
+void ops_answer_text(struct ops_request *q, unsigned status, char *text)
+{
+	ops_answer_as(q, status, json_type, text);
 }
 
 void ops_answer(struct ops_request *q, unsigned status, cJSON *object)
@@ -69,6 +80,12 @@ void ops_refuse_memory(struct ops_request *q)
 	ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "memory is short; try again later");
 }
 
+void ops_refuse_often(struct ops_request *q, int64_t wait_ms, const char *what)
+{
+	q->retry_s = (unsigned)((wait_ms + 999) / 1000);
+	ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many", "%s; try again in %u s", what, q->retry_s);
+}
+
 void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *error)
 {
 	static const struct {
@@ -95,11 +112,34 @@ void ops_refuse_core(struct ops_request *q, int result, const struct ops_error *
 	ops_refuse(q, MHD_HTTP_INTERNAL_SERVER_ERROR, "internal", "%s", error->text);
 }
 
+bool ops_may_stream(struct ops_request *q, bool room)
+{
+	if (q->server->stopping) {
+		q->retry_s = REQUEST_RETRY_S;
+		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
+		return false;
+	}
+	if (room)
+		return true;
+	q->retry_s = REQUEST_STREAMS_RETRY_S;
+	ops_refuse(q,
+		   MHD_HTTP_TOO_MANY_REQUESTS,
+		   "too_many_streams",
+		   "%u streams are open; come back later",
+		   q->server->streams.count);
+	return false;
+}
+
 static void add_number_header(struct MHD_Response *response, const char *name, unsigned value)
 {
 	char digits[12];
 	snprintf(digits, sizeof digits, "%u", value);
 	MHD_add_response_header(response, name, digits);
+}
+
+static bool takes_token(const struct ops_request *q)
+{
+	return q->route != NULL && (q->route->who == OPS_BOX || q->route->who == OPS_OPERATOR);
 }
 
 /* Gives a refusal its body. */
@@ -110,13 +150,14 @@ static void make_refusal(struct ops_request *q)
 	char *text = object == NULL ? NULL : json_print_and_delete(object);
 	if (text == NULL)
 		return;
-	set_response(q, status, text);
+	set_response(q, status, json_type, text);
 	if (q->response == NULL)
 		return;
 	if (q->retry_s > 0)
 		add_number_header(q->response, MHD_HTTP_HEADER_RETRY_AFTER, q->retry_s);
 	if (status == MHD_HTTP_UNAUTHORIZED)
-		MHD_add_response_header(q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+		MHD_add_response_header(
+			q->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, takes_token(q) ? "Bearer" : "Cookie");
 	if (q->allow[0] != '\0')
 		MHD_add_response_header(q->response, MHD_HTTP_HEADER_ALLOW, q->allow);
 }
@@ -214,16 +255,15 @@ static const char *header(struct ops_request *q, const char *name)
 
 static bool is_json(const char *type)
 {
-	static const char json[] = "application/json";
-	size_t length = sizeof json - 1;
-	return strncasecmp(type, json, length) == 0 && strchr("; \t", type[length]) != NULL;
+	size_t length = sizeof json_type - 1;
+	return strncasecmp(type, json_type, length) == 0 && strchr("; \t", type[length]) != NULL;
 }
 
 static void judge_encoding(struct ops_request *q)
 {
 	const char *type = header(q, MHD_HTTP_HEADER_CONTENT_TYPE);
 	const char *encoding = header(q, MHD_HTTP_HEADER_CONTENT_ENCODING);
-	if (type != NULL && q->route->body_max > 0 && !is_json(type)) {
+	if (type == NULL ? q->must_be_json : q->route->body_max > 0 && !is_json(type)) {
 		ops_refuse(q,
 			   MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 			   "unsupported_media_type",
@@ -289,8 +329,10 @@ enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, c
 		*size = 0;
 		return result;
 	}
-	if (q->status == 0)
+	if (q->status == 0) {
 		q->route->handle(q);
+		ops_note(q);
+	}
 	drop_body(q);
 	return send_answer(q);
 }
@@ -362,5 +404,59 @@ bool ops_request_number(struct ops_request *q, const char *name, uint64_t low, u
 		   name,
 		   (uintmax_t)low,
 		   (uintmax_t)high);
+	return false;
+}
+
+static int hexadecimal(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *at = c == '\0' ? NULL : strchr(digits, c);
+	return at == NULL ? -1 : (int)(at - digits) & 15;
+}
+
+bool ops_decode(const char *text, size_t length, char *decoded, size_t size)
+{
+	size_t used = 0;
+	for (size_t i = 0; i < length; i++) {
+		char c = text[i];
+		if (c == '%') {
+			int high = i + 2 < length ? hexadecimal(text[i + 1]) : -1;
+			int low = i + 2 < length ? hexadecimal(text[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return false;
+			c = (char)(high << 4 | low);
+			i += 2;
+		}
+		if (c == '\0' || used == size - 1)
+			return false;
+		decoded[used++] = c;
+	}
+	decoded[used] = '\0';
+	return true;
+}
+
+bool ops_request_text(struct ops_request *q, const char *name, char *text, size_t size)
+{
+	const char *given = MHD_lookup_connection_value(q->connection, MHD_GET_ARGUMENT_KIND, name);
+	text[0] = '\0';
+	if (given == NULL || ops_decode(given, strlen(given), text, size))
+		return true;
+	ops_refuse(q,
+		   MHD_HTTP_BAD_REQUEST,
+		   "bad_request",
+		   "%s must be at most %zu characters, escaped where that is needed",
+		   name,
+		   size - 1);
+	return false;
+}
+
+bool ops_request_time(struct ops_request *q, const char *name, int64_t *wall_ms)
+{
+	char text[REQUEST_NAME_SIZE];
+	if (!ops_request_text(q, name, text, sizeof text))
+		return false;
+	if (wire_read_time(text, wall_ms))
+		return true;
+	ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "%s must be a time such as 2026-11-21T01:38:46.123Z", name);
 	return false;
 }

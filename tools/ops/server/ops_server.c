@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "ops_request.h"
+#include "ops_calls.h"
 
 #define CONNECTION_MEMORY (16 * 1024) /* for headers and what is being sent, of each connection */
 #define IDLE_TIMEOUT_S 30U /* a connection that neither sends nor takes anything; streams that wait are exempt */
@@ -266,7 +266,8 @@ static int open_files(struct ops_server *s)
 	    (o->cert != NULL && (ops_setup_pem(o->cert, false, &s->cert, &error) < 0 ||
 				 ops_setup_pem(o->key, true, &s->key, &error) < 0)) ||
 	    (o->command_key != NULL && ops_setup_command_key(o->command_key, &s->command_key, &made, &error) < 0) ||
-	    ops_setup_files(o->connections_max, &error) < 0 || ops_setup_listen(o, &s->listen_fd, &error) < 0)
+	    ops_payments_open(&s->payments, o, &error) < 0 || ops_setup_files(o->connections_max, &error) < 0 ||
+	    ops_setup_listen(o, &s->listen_fd, &error) < 0)
 		return refuse_setup(&error);
 	if (made)
 		log_line(LOG_LEVEL_INFO, "command_key_made", "file=%s", log_text(o->command_key).text);
@@ -308,6 +309,11 @@ static void on_notice(void *ctx, enum ops_notice what, const struct ops_order *o
 		 order->ledger_lost ? " ledger_lost=yes" : "");
 }
 
+static void on_order(void *ctx, const char *order)
+{
+	ops_desk_note(ctx, order);
+}
+
 static int open_store(struct ops_server *s)
 {
 	struct ops_error error;
@@ -315,6 +321,8 @@ static int open_store(struct ops_server *s)
 		.path = s->options->db,
 		.random = take_random,
 		.notice = on_notice,
+		.order_changed = on_order,
+		.ctx = s,
 		.command_ms = s->options->command_ms,
 	};
 	if (ops_open(&options, &s->ops, &error) == 0)
@@ -331,6 +339,9 @@ static int open_memory(struct ops_server *s)
 {
 	unsigned kept = s->options->connections_max / 16;
 	kept = kept > CONNECTIONS_KEPT_LEAST ? kept : CONNECTIONS_KEPT_LEAST;
+	ops_doors_open(&s->doors);
+	s->addresses_differ = address_max(s) > 0;
+	s->message = ops_messages_provider(&s->messages);
 	s->live = ops_live_new();
 	if (s->live == NULL)
 		return fail_start("memory", -ENOMEM);

@@ -7,13 +7,24 @@
 #include <microhttpd.h>
 #include <systemd/sd-event.h>
 
+#include "allowance.h"
 #include "ops.h"
+#include "ops_box_stream.h"
+#include "ops_desk_stream.h"
 #include "ops_live.h"
+#include "ops_message.h"
+#include "ops_payment.h"
 #include "ops_peer.h"
 #include "ops_setup.h"
 #include "ops_stream.h"
 
 #define US_PER_MS UINT64_C(1000)
+
+/* How often codes may be asked for and doors tried: by address, and codes by all. Monotonic. */
+struct ops_doors {
+	struct allowances codes, customers, staff;
+	int64_t codes_until_ms;
+};
 
 struct ops_server {
 	const struct ops_server_options *options;
@@ -28,8 +39,14 @@ struct ops_server {
 	struct MHD_Daemon *http;
 	struct ops_live *live;
 	struct ops_streams streams;
+	struct ops_desk desk;
 	struct ops_peers peers;
+	struct ops_doors doors;
+	bool addresses_differ; /* else they tell nothing about who asks: a proxy's, or this machine's own */
+	struct ops_message_provider message;
+	struct ops_messages messages; /* of the embedded provider */
 	size_t body_bytes; /* of all requests together */
+	struct ops_payments payments;
 	unsigned requests; /* that have begun and not ended; streams are among them */
 	uint64_t records_accepted; /* since the start, as below */
 	uint64_t batches;

@@ -23,7 +23,11 @@ struct ops_server_options {
 	const char *cert; /* with key: TLS */
 	const char *key;
 	bool behind_proxy;
+	const char *public_url; /* where customers find the server; NULL: wherever it is asked for it */
 	const char *operator_token_file;
+	const char *currency; /* of payments */
+	const char *payment_key; /* the file of the key that is shared with the payment provider; NULL: one is made */
+	bool sandbox_payments;
 	const char *command_key; /* NULL: commands are sent unsigned */
 	int64_t command_ms;
 	int64_t request_ms; /* how long a request may take */

@@ -1,20 +1,17 @@
 /* tools/ops/server/ops_stream.c: see ops_stream.h.
  *
- * Room: tools/ops/server; libmicrohttpd, src/jws, tools/ops/core. */
+ * Room: tools/ops/server; libmicrohttpd. */
 #include "ops_stream.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
 #include "ops_server.h"
 
 #define BEAT_TOGETHER_MS 200 /* heartbeats so near to each other are sent in one go */
@@ -28,18 +25,18 @@ static const char heartbeat[] = ": heartbeat\n\n";
 
 struct ops_stream {
 	struct ops_server *server;
-	struct ops_live_box *box; /* NULL when a newer one took its place */
+	const struct ops_stream_source *source;
+	void *ctx;
 	struct MHD_Connection *connection;
 	struct ops_stream *next, *previous;
+	struct ops_stream **watchers; /* the list that it is in; NULL: it watches nothing */
+	struct ops_stream *next_watcher, *previous_watcher;
 	int fd;
 	bool suspended;
 	bool ended; /* said by us */
 	bool gone; /* the peer is */
-	bool check; /* the core may have commands */
-	bool stops; /* those at or before `after` that act late are still being sent */
-	uint64_t after; /* as the box said */
-	uint64_t stop_cursor; /* the last of those that was sent */
-	uint64_t cursor; /* the last command that was sent */
+	bool ask; /* the source may have something */
+	int64_t not_before_ms; /* the source wants to be asked then, monotonic; 0: at any time */
 	int64_t heartbeat_ms;
 	int64_t due_ms; /* the next heartbeat, monotonic */
 	const char *text; /* what is being sent; NULL: nothing */
@@ -62,6 +59,11 @@ void ops_streams_close(struct ops_streams *streams)
 	streams->hangup_fd = -1;
 }
 
+bool ops_streams_have_room(const struct ops_streams *streams)
+{
+	return streams->count < streams->max && streams->watcher_count < streams->max / WATCHERS_SHARE;
+}
+
 /* --- what is sent --- */
 
 static void set_text(struct ops_stream *s, const char *text, size_t length, char *owned)
@@ -80,93 +82,62 @@ static void clear_text(struct ops_stream *s)
 	s->text = NULL;
 }
 
-/* The next command for the stream, as the core's callback finds it. */
-struct next_command {
-	struct ops_stream *stream;
-	bool found;
-	uint64_t seq;
-	char *text;
-};
-
-static bool take_command(void *ctx, uint64_t seq, const char *text, size_t length)
+/* Asks the source, when there is a reason to, and sets what it gives as the text. */
+static enum ops_stream_next ask(struct ops_stream *s, int64_t now_ms)
 {
-	struct next_command *next = ctx;
-	struct ops_stream *s = next->stream;
-	if (s->stops && seq <= s->stop_cursor)
-		return true; /* a stop that was sent already */
-	next->found = true;
-	next->seq = seq;
-	next->text =
-		s->server->command_key != NULL ? jws_sign(s->server->command_key, text, length) : strndup(text, length);
-	return false;
-}
-
-/* Makes an event of the command. -ENOMEM when memory is short. */
-static int set_event(struct ops_stream *s, const struct next_command *next)
-{
-	char *event = NULL;
-	int length = -1;
-	if (next->text != NULL)
-		length = asprintf(&event, "id: %" PRIu64 "\nevent: command\ndata: %s\n\n", next->seq, next->text);
-	if (length < 0)
-		return -ENOMEM;
-	set_text(s, event, (size_t)length, event);
-	s->stops = s->stops && next->seq <= s->after;
-	if (s->stops)
-		s->stop_cursor = next->seq;
-	else
-		s->cursor = next->seq;
-	log_line(LOG_LEVEL_INFO, "command_sent", "box=%s seq=%" PRIu64, log_text(s->box->name).text, next->seq);
-	return 0;
-}
-
-/* Asks the core for the next command, and sets it as the text. 1, 0 when there is none, or negative errno. */
-static int fetch(struct ops_stream *s)
-{
-	struct next_command next = {.stream = s};
-	struct ops_error error;
-	int result = ops_commands(s->server->ops, s->box->name, s->cursor, s->stops, take_command, &next, &error);
-	if (result == 0 && next.found && (result = set_event(s, &next)) < 0)
-		snprintf(error.text, sizeof error.text, "out of memory");
-	free(next.text);
-	if (result < 0) {
-		log_line(LOG_LEVEL_ERROR,
-			 "stream_failed",
-			 "box=%s error=%s",
-			 log_text(s->box->name).text,
-			 log_text(error.text).text);
-		return result;
-	}
-	s->check = next.found;
-	s->stops = s->stops && next.found;
-	return next.found;
+	struct ops_stream_text next = {.text = NULL};
+	if (!s->ask || now_ms < s->not_before_ms)
+		return OPS_STREAM_NOTHING;
+	enum ops_stream_next what = s->source->next(s->ctx, &next);
+	if (what == OPS_STREAM_TEXT)
+		set_text(s, next.text, next.length, next.text);
+	s->not_before_ms = what == OPS_STREAM_NOTHING ? next.not_before_ms : 0;
+	s->ask = what == OPS_STREAM_TEXT || s->not_before_ms > 0;
+	return what;
 }
 
 /* Finds something to send. 1, 0 when there is nothing, or what the library wants to be told instead. */
 static ssize_t find_text(struct ops_stream *s)
 {
+	int64_t now_ms = ops_monotonic_now_ms();
 	if (s->text != NULL)
 		return 1;
 	if (s->gone)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (s->ended)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	int fetched = s->check ? fetch(s) : 0;
-	if (fetched < 0)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (fetched == 0 && s->due_ms <= ops_monotonic_now_ms() + BEAT_TOGETHER_MS) {
-		set_text(s, heartbeat, sizeof heartbeat - 1, NULL);
+	bool due = s->due_ms <= now_ms + BEAT_TOGETHER_MS;
+	if (due && s->watchers != NULL)
+		s->ask = true;
+	switch (ask(s, now_ms)) {
+	case OPS_STREAM_TEXT:
 		return 1;
+	case OPS_STREAM_OVER:
+		s->ended = true;
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	case OPS_STREAM_FAILED:
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	case OPS_STREAM_NOTHING:
+		break;
 	}
-	return fetched;
+	if (due)
+		set_text(s, heartbeat, sizeof heartbeat - 1, NULL);
+	return due;
 }
 
-/* Nothing to say until a command comes or the heartbeat is due. */
+/* When a stream that waits must be woken, monotonic. */
+static int64_t wake_ms(const struct ops_stream *s)
+{
+	bool sooner = s->ask && s->not_before_ms < s->due_ms;
+	return sooner ? s->not_before_ms : s->due_ms;
+}
+
+/* Nothing to say until the stream is woken or the heartbeat is due. */
 static void rest(struct ops_stream *s)
 {
 	struct ops_streams *all = &s->server->streams;
-	if (s->due_ms + BEAT_TOGETHER_MS < all->beat_ms)
-		all->beat_ms = s->due_ms + BEAT_TOGETHER_MS;
+	if (wake_ms(s) + BEAT_TOGETHER_MS < all->beat_ms)
+		all->beat_ms = wake_ms(s) + BEAT_TOGETHER_MS;
 	s->suspended = true;
 	MHD_suspend_connection(s->connection);
 }
@@ -192,12 +163,15 @@ static ssize_t read_stream(void *cls, uint64_t position, char *buffer, size_t ma
 
 /* --- begin and end --- */
 
-static void leave_box(struct ops_stream *s, const char *why)
+static void unlink_watcher(struct ops_stream *s)
 {
-	if (s->box == NULL || s->box->stream != s)
+	if (s->watchers == NULL)
 		return;
-	log_line(LOG_LEVEL_INFO, "stream_closed", "box=%s why=%s", log_text(s->box->name).text, why);
-	s->box->stream = NULL;
+	*(s->previous_watcher != NULL ? &s->previous_watcher->next_watcher : s->watchers) = s->next_watcher;
+	if (s->next_watcher != NULL)
+		s->next_watcher->previous_watcher = s->previous_watcher;
+	s->watchers = NULL;
+	s->server->streams.watcher_count--;
 }
 
 /* The library is done with the answer: its connection is closed next. */
@@ -205,8 +179,8 @@ static void free_stream(void *cls)
 {
 	struct ops_stream *s = cls;
 	struct ops_streams *all = &s->server->streams;
-	leave_box(s, s->ended ? "ended" : "gone");
 	epoll_ctl(all->hangup_fd, EPOLL_CTL_DEL, s->fd, NULL); /* fails only when it was never added */
+	unlink_watcher(s);
 	if (s->previous != NULL)
 		s->previous->next = s->next;
 	else
@@ -214,12 +188,13 @@ static void free_stream(void *cls)
 	if (s->next != NULL)
 		s->next->previous = s->previous;
 	all->count--;
+	s->source->close(s->ctx, s->ended);
 	clear_text(s);
 	free(s);
 }
 
 /* Watches the peer of a connection that may be suspended for an hour. */
-static int watch(struct ops_stream *s)
+static int watch_peer(struct ops_stream *s)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(s->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -245,41 +220,47 @@ static void link_stream(struct ops_stream *s)
 	all->count++;
 }
 
-struct MHD_Response *ops_stream_begin(struct ops_server *server, struct ops_live_box *box,
-				      struct MHD_Connection *connection, int64_t heartbeat_ms, uint64_t after)
+struct MHD_Response *ops_stream_begin(struct ops_server *server, struct MHD_Connection *connection,
+				      const struct ops_stream_source *source, void *ctx, int64_t heartbeat_ms,
+				      struct ops_stream **stream)
 {
 	struct ops_stream *s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return NULL;
 	*s = (struct ops_stream){
 		.server = server,
+		.source = source,
+		.ctx = ctx,
 		.connection = connection,
-		.check = true,
-		.stops = after > 0,
-		.after = after,
-		.cursor = after,
+		.ask = true,
 		.heartbeat_ms = heartbeat_ms,
 	};
 	struct MHD_Response *response = NULL;
-	if (watch(s) == 0)
+	if (watch_peer(s) == 0)
 		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_SIZE, read_stream, s, free_stream);
 	if (response == NULL) {
 		epoll_ctl(server->streams.hangup_fd, EPOLL_CTL_DEL, s->fd, NULL);
 		free(s);
 		return NULL;
 	}
-	ops_stream_end(box);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	ops_peer_exempt(connection);
 	set_text(s, opening, sizeof opening - 1, NULL);
 	link_stream(s);
-	s->box = box;
-	box->stream = s;
-	log_line(LOG_LEVEL_INFO,
-		 "stream_opened",
-		 "box=%s after=%" PRIu64 " heartbeat_ms=%" PRId64,
-		 log_text(box->name).text,
-		 after,
-		 heartbeat_ms);
+	*stream = s;
 	return response;
+}
+
+void ops_stream_watch(struct ops_stream *s, struct ops_live_box *box)
+{
+	s->watchers = box != NULL ? &box->watchers : &s->server->streams.watchers;
+	s->next_watcher = *s->watchers;
+	if (*s->watchers != NULL)
+		(*s->watchers)->previous_watcher = s;
+	*s->watchers = s;
+	s->server->streams.watcher_count++;
 }
 
 static void resume(struct ops_stream *s)
@@ -291,32 +272,57 @@ static void resume(struct ops_stream *s)
 	MHD_resume_connection(s->connection);
 }
 
-void ops_stream_wake(struct ops_live_box *box)
+void ops_stream_wake(struct ops_stream *s)
 {
-	if (box->stream == NULL)
-		return;
-	box->stream->check = true;
-	resume(box->stream);
+	s->ask = true;
+	if (s->not_before_ms == 0) /* else the time wakes it */
+		resume(s);
 }
 
-static void end(struct ops_stream *s)
+void ops_stream_end(struct ops_stream *s)
 {
 	s->ended = true;
-	leave_box(s, "ended");
 	resume(s);
-}
-
-void ops_stream_end(struct ops_live_box *box)
-{
-	if (box->stream != NULL)
-		end(box->stream);
 }
 
 void ops_streams_end_all(struct ops_server *server)
 {
 	for (struct ops_stream *s = server->streams.first; s != NULL; s = s->next)
-		end(s);
+		ops_stream_end(s);
 }
+
+/* --- watchers --- */
+
+void ops_box_changed(struct ops_server *server, struct ops_live_box *box)
+{
+	for (struct ops_stream *s = box->watchers; s != NULL; s = s->next_watcher)
+		ops_stream_wake(s);
+	if (server->streams.watchers != NULL)
+		ops_live_touch(server->live, box);
+	for (struct ops_stream *s = server->streams.watchers; s != NULL; s = s->next_watcher)
+		ops_stream_wake(s);
+}
+
+void ops_streams_wake_watchers(struct ops_server *server)
+{
+	for (struct ops_stream *s = server->streams.first; s != NULL; s = s->next) {
+		if (s->watchers == NULL)
+			continue;
+		s->not_before_ms = 0;
+		ops_stream_wake(s);
+	}
+}
+
+void ops_streams_each(struct ops_server *server, const struct ops_stream_source *source,
+		      bool (*visit)(void *arg, void *ctx), void *arg)
+{
+	for (struct ops_stream *s = server->streams.first; s != NULL; s = s->next) {
+		if (s->source == source && !s->ended && !s->gone && !visit(arg, s->ctx))
+			return;
+	}
+}
+
+/* --- the loop's part --- */
 
 void ops_streams_take_hangups(struct ops_server *server)
 {
@@ -336,10 +342,10 @@ void ops_streams_beat(struct ops_server *server, int64_t now_ms)
 		return;
 	/* One that is not suspended is being sent to; it says when it waits again. */
 	for (struct ops_stream *s = server->streams.first; s != NULL; s = s->next) {
-		if (s->suspended && s->due_ms <= now_ms)
+		if (s->suspended && wake_ms(s) <= now_ms)
 			resume(s);
-		else if (s->suspended && s->due_ms < next_ms)
-			next_ms = s->due_ms;
+		else if (s->suspended && wake_ms(s) < next_ms)
+			next_ms = wake_ms(s);
 	}
 	server->streams.beat_ms = next_ms == INT64_MAX ? next_ms : next_ms + BEAT_TOGETHER_MS;
 }

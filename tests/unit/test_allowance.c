@@ -1,0 +1,69 @@
+/* tests/unit/test_allowance.c: so many at once, then one in a while; of one and of many. */
+#include <check.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "allowance.h"
+
+static const struct allowance three = {3, 1000};
+
+START_TEST(test_at_once_then_one_in_a_while)
+{
+	int64_t until_ms = 0, now_ms = INT64_C(1800000000000);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms), 0);
+	ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms), 1000);
+	ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms + 999), 1); /* being refused costs nothing */
+	ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms + 1000), 0);
+	ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms + 1000), 1000);
+	for (int i = 0; i < 3; i++) /* all that was used has come back; no more than that */
+		ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms + 100000), 0);
+	ck_assert_int_eq(allowance_use(&three, &until_ms, now_ms + 100000), 1000);
+}
+END_TEST
+
+START_TEST(test_each_has_its_own)
+{
+	struct allowances *all = calloc(1, sizeof *all);
+	ck_assert_ptr_nonnull(all);
+	all->each = three;
+	for (uint64_t key = 0; key < 100; key++) {
+		for (int i = 0; i < 3; i++)
+			ck_assert_int_eq(allowances_use(all, key, 5000), 0);
+		ck_assert_int_eq(allowances_use(all, key, 5000), 1000);
+	}
+	for (uint64_t key = 0; key < 100; key++) /* others were refused meanwhile, and nobody forgotten */
+		ck_assert_int_eq(allowances_use(all, key, 5000), 1000);
+	free(all);
+}
+END_TEST
+
+/* Far more than there is room for: whoever is least in debt is forgotten, so that the worst stays known. */
+START_TEST(test_a_full_table)
+{
+	struct allowances *all = calloc(1, sizeof *all);
+	ck_assert_ptr_nonnull(all);
+	all->each = three;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(allowances_use(all, 7, 5000), 0);
+	for (uint64_t key = 1000; key < 1000 + 100 * ALLOWANCE_ROWS * ALLOWANCE_ROW; key++)
+		ck_assert_int_eq(allowances_use(all, key, 5000), 0);
+	ck_assert_int_eq(allowances_use(all, 7, 5000), 1000);
+	free(all);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("allowance");
+	TCase *all = tcase_create("all");
+	tcase_add_test(all, test_at_once_then_one_in_a_while);
+	tcase_add_test(all, test_each_has_its_own);
+	tcase_add_test(all, test_a_full_table);
+	suite_add_tcase(suite, all);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
