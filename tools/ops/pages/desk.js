@@ -17,8 +17,6 @@ live|● live|● 实时
 dead|▲ no connection since {0}|▲ 自 {0} 起连接中断
 lost|No connection to the server since {0}. What you see is as it was then.|自 {0} 起与服务器失去连接，页面显示的是当时的状态。
 Connected again.|连接已恢复。
-sign in|登录
-sign out|退出
 name|姓名
 password|密码
 boxes|电箱
@@ -129,7 +127,7 @@ billed|应收
 captured|实收
 written_off|written off: used beyond what was held|超出冻结额，已核销
 No session is running.|当前没有进行中的订单。
-n_sessions|{0} sessions|{0} 个订单
+n_sessions|{0} running|{0} 个订单
 mode|计费方式
 until|结束条件
 reason|原因
@@ -362,6 +360,11 @@ reserve|预约
 release|end reservation|取消预约
 clear_fault|清除故障
 departed|plug is out|插头已拔
+sign_in|登录
+sign_out|退出
+command|命令
+staff_removed|删除人员
+outlet_removed|下架插座
 the outlet is supplying: stop it first|正在供电，请先停止
 the cause of the fault is still there|故障原因仍存在
 the outlet is in use|插座使用中
@@ -1139,7 +1142,7 @@ function drawChart(shown, outlet) {
 	const peak = loads.reduce((a, b) => (b.mw > a.mw ? b : a), {mw: 0, start: shown.from});
 	const title = t('ch_sum', stamp(shown.from, false), stamp(shown.end, false), kwh(mwh), kw(peak.mw), stamp(peak.start, false));
 	const graph = (name, most, from, size) => {
-		const max = ceiling(Math.max(1000, most)) / 1e6;
+		const max = ceiling(Math.max(100000, most)) / 1e6;
 		const y = (value) => from + size - value / 1e6 / max * size;
 		return [y, s('text', {class: 'name', x: left, y: from - 9}, name), [0, 0.5, 1].map((part) => [
 			s('path', {class: 'grid', d: `M${left} ${from + size - part * size}H${right}`}),
@@ -1600,14 +1603,15 @@ function keyOf(reason, id) {
 		' =' + btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', ''));
 }
 
-function keyText(key) {
-	const m = /^(desk-[0-9a-f]{8} )=([\w-]+)$/.exec(key);
-	try {
-		return m ? m[1] + new TextDecoder('utf-8', {fatal: true}).decode(Uint8Array.from(atob(m[2].replaceAll('-', '+')
-			.replaceAll('_', '/')), (c) => c.charCodeAt(0))) : key;
-	} catch {
-		return key;
-	}
+function keyText(text) {
+	return text.replace(/(desk-[0-9a-f]{8} )=([\w-]+)/, (all, start, code) => {
+		try {
+			const bytes = atob(code.replaceAll('-', '+').replaceAll('_', '/'));
+			return start + new TextDecoder('utf-8', {fatal: true}).decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
+		} catch {
+			return all; // somebody else's
+		}
+	});
 }
 
 function move(kind) {
@@ -1712,7 +1716,7 @@ function actsView() {
 		[t('who'), (a) => a.who],
 		[t('what'), (a) => t(a.what)],
 		[t('subject'), (a) => a.subject],
-		[t('detail'), (a) => a.detail, 'wide'],
+		[t('detail'), (a) => keyText(a.detail || ''), 'wide'],
 	], find(view.acts, (view.filter || '').toLowerCase(), (a) => [a.who, a.what, t(a.what), a.subject, a.detail]),
 	{key: (a) => a.number}), !view.end && worker('older', () => loadActs('', view))];
 }
@@ -1795,7 +1799,7 @@ function render() {
 	document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
 	renderTop();
 	if (!S.me) {
-		document.title = T('sign in') + ' · meterbox';
+		document.title = T('sign_in') + ' · meterbox';
 		show('main', S.asked && signInView());
 		return;
 	}
@@ -1812,7 +1816,7 @@ function renderTop() {
 		S.me && h(stream.live ? 'span.good' : 'span.bad', stream.live ? t('live') : t('dead', time)),
 		S.me && h('span.soft', S.me.name + ' · ' + t(S.me.role)),
 		h('button.plain', {lang: lang === 'zh' ? 'en' : 'zh-CN', 'aria-label': t('lang_name'), onclick: changeLanguage}, t('lang')),
-		S.me && act('sign out', signOut, '.plain'));
+		S.me && act('sign_out', signOut, '.plain'));
 	const lost = byId('lost');
 	const dead = !!S.me && !stream.live && Date.now() - stream.since > 4000;
 	if (dead && lost.hidden)
@@ -1861,10 +1865,10 @@ function signInView() {
 			password.select();
 		}
 	};
-	return h('form.signin', {key: 'signin', novalidate: true, onsubmit: submit}, h('h1', T('sign in')),
+	return h('form.signin', {key: 'signin', novalidate: true, onsubmit: submit}, h('h1', T('sign_in')),
 		field({name: 'name', label: t('name'), auto: 'username'}),
 		field({name: 'password', label: t('password'), kind: 'password', auto: 'current-password'}),
-		h('p.alert', {role: 'alert', hidden: true, key: 'wrong', ver: 'kept'}), submitButton('sign in'));
+		h('p.alert', {role: 'alert', hidden: true, key: 'wrong', ver: 'kept'}), submitButton('sign_in'));
 }
 
 function start(me) {
