@@ -1554,8 +1554,8 @@ function savePlace(v) {
 	}});
 }
 
-const labelCard = (p) => h('figure.label', {key: p.code}, h('b', p.label), h('img', {src: '/v1/operator/' + path('outlets', p.code, 'qr'),
-	alt: t('QR code') + ' ' + p.code}));
+const labelCard = (p) => h('figure.label', {key: p.code}, h('b', p.label), h('img', {loading: 'lazy',
+	src: '/v1/operator/' + path('outlets', p.code, 'qr'), alt: t('QR code') + ' ' + p.code}));
 
 function labelsView(code) {
 	return [h('div.noprint', head(T('labels'), act('print', () => print(), '.main'), link(T('places'), 'places'))),
