@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """A customer's day on a simulated box, without anybody looking: an operations server, boxsim and meterboxd as real
-processes on this machine, joined by plain HTTP on loopback, commands signed with the server's key. Everything is done
-as an operator and customers would do it: through the server's operator interface, and at the box's door and socket.
+processes on this machine (demo_parts.py). Everything is done as an operator and customers would do it: through the
+server's operator interface, and at the box's door and socket. Without --headless: demo_live.py, for somebody who looks.
 
-tools/demo builds the programs and runs this. How the processes are started and stopped is in tests/e2e (box.py and
-ops.py), shared with the tests; what is here is the story and what must come of it.
+tools/demo builds the programs and runs this. What is here is the story and what must come of it.
 
-usage: demo.py --headless --meterbox-ops PROGRAM --boxsim PROGRAM --meterboxd PROGRAM [--keep]"""
+usage: demo.py [--headless | --port N] --meterbox-ops PROGRAM --boxsim PROGRAM --meterboxd PROGRAM [--keep]"""
 import argparse
 import dataclasses
 import json
@@ -18,19 +17,14 @@ import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
-import box  # noqa: E402
-import ops  # noqa: E402
+import demo_live  # noqa: E402
+import demo_parts  # noqa: E402
+from demo_parts import BOX, LOAD_W, Stopped, Wrong, box, euro, wh  # noqa: E402
 
 PATIENCE_S = 300  # for the whole story, which takes about a minute
-STEP_PATIENCE_S = 60  # for the next thing to happen in it
-LOG_LINES = 20  # of each process, shown when the story ends badly
 UJ_PER_MWH = 3600000
 ENERGY_MAX_MWH = 10 ** 9
 
-BOX = "box-1"
-TOKEN = "token-of-the-demo-box"
-LOAD_W = 7000
 REGISTER_STEP_MWH = 10000  # of both simulated meters
 
 # Half a euro for a kilowatt-hour. The box's own price, to the hundredth of a cent; the server's, in full cents: so the
@@ -43,22 +37,6 @@ LOCAL_CREDIT = 20000  # 2 cents: 40 Wh, about 20 s of the load
 REMOTE_MONEY = 30000  # 3 cents: all that the customer has, used up at 50 Wh, after about 26 s
 REMOTE_LEASE = 10000  # 1 cent at a time
 REMOTE_LEASE_MS = 60000
-
-
-class Wrong(Exception):
-    """Something is not as it must be; the reason in words."""
-
-
-class Stopped(BaseException):
-    """A signal, or the end of the patience with the whole story."""
-
-
-def wh(mwh):
-    return f"{mwh / 1000:g} Wh"
-
-
-def euro(micros):
-    return f"{micros / 1000000:.4f} EUR"
 
 
 def affordable_mwh(tariff, micros):
@@ -151,105 +129,29 @@ class Session:
                 "trip_ms": self.trip_ms()}
 
 
-class Story:
-    """The three processes, and what is told of them."""
+class Story(demo_parts.Parts):
+    """What is told of the processes, and must come of it."""
 
     def __init__(self):
         self.begun_ms = box.now_ms()
-        self.doing = "starting"
-        self.server = ops.Ops()
-        # Both meters begin on a step of their registers: what flows beyond the credit is then seen in full.
-        self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,register=1234.56",
-                                       "sdm120:2,baud=9600"),
-                               rated_w=(LOAD_W, LOAD_W), door=(True, True), restart=False,
-                               box={"id": BOX, "local_sessions": "no", "trust_system_clock": "yes"})
+        super().__init__()
         self.bounds_mwh = []
 
     def tell(self, text, at_ms=None):
         at_ms = box.now_ms() if at_ms is None else at_ms
         print(f"{(at_ms - self.begun_ms) / 1000:7.2f} s  {text}", flush=True)
 
-    def wait(self, what, condition):
-        """For something in the story. A process that has ended is said at once."""
-        self.doing = what
-        def look():
-            for name, process in (("meterbox-ops", self.server.process), ("boxsim", self.world.boxsim.process),
-                                  ("meterboxd", self.world.daemon.process)):
-                if process is not None and process.poll() is not None:
-                    raise Wrong(f"{name} has ended with {process.returncode}, waiting for this: {what}")
-            return condition()
-        return box.wait_for(lambda: what + self.refusals(), look, STEP_PATIENCE_S)
-
-    def refusals(self):
-        """Commands that did nothing are the likeliest reason why something does not happen."""
-        refused = [record for record in map(json.loads, self.server.records(BOX))
-                   if record["kind"] == "command" and record["outcome"] != "done"] if self.server.port else []
-        return "".join(f" (the box says of {r['type']}: {r['outcome']} {r.get('detail', '')})" for r in refused)
-
-    # --- the processes ---
-
     def start(self):
-        self.doing = "the server shall listen"
-        self.server.start()
+        self.start_server()
         self.tell(f"the operations server listens at {self.server.url()}")
-        self.server.provision(BOX, TOKEN)
-        self.world.write_config(more=self.server_section())
-        checked = self.world.check_config()
+        checked = self.write_config()
         self.bounds_mwh = [outlet["overdraft_bound_mwh"] for outlet in checked["outlets"]]
         self.tell(f"the operator makes {BOX} known; its configuration is sound, its overdraft bound "
                   + " and ".join(map(wh, self.bounds_mwh)))
-        self.doing = "the box shall start"
-        self.world.boxsim.start()
-        self.world.daemon.start()
-        self.wait("the box shall report both meters", lambda: all(
-            (told := self.told(outlet)) and told["has_register"] for outlet in (1, 2)))
-        self.wait("the box's command stream shall be open", lambda: self.server.status(BOX)["connected"])
+        self.start_box()
         self.tell("the box is there: outlet 1 with a DL/T 645 meter, outlet 2 with a Modbus one")
-        # A box that has just started does not know when its locks were last pulsed: the first customers would wait.
-        rested_ms = box.now_ms() + max(outlet["lock"]["rest_ms"] for outlet in checked["outlets"])
-        self.wait("the locks' coils shall have rested since the start", lambda: box.now_ms() > rested_ms)
+        self.rest_locks(checked)
         self.tell("the coils of its locks have rested: it can unlock at once")
-
-    def server_section(self):
-        """Of the box's configuration: where its server is, its token, the key that signs commands."""
-        token = Path(self.world.path("token"))
-        token.write_text(TOKEN + "\n", encoding="utf-8")
-        token.chmod(0o600)
-        return (f"[server]\nurl = {self.server.url()}\ntoken_file = {token}\n"
-                f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n")
-
-    def close(self):
-        """Ends the processes; what they complained of."""
-        problems = []
-        for end in (self.world.close, self.server.close):
-            try:
-                problems += end()
-            except Exception as error:  # it was stopped while it started: end_stragglers() has the rest
-                problems.append(f"{type(error).__name__}: {error}")
-        return problems
-
-    def logs(self):
-        return [box.tail(path, LOG_LINES) for path in
-                (self.server.log, self.world.daemon.log, self.world.boxsim.log, self.world.boxsim.errors)]
-
-    # --- what can be seen ---
-
-    def told(self, outlet):
-        """The outlet's latest progress as the server has it."""
-        for known in self.server.status(BOX)["outlets"]:
-            if known["outlet"] == outlet:
-                return known["progress"]
-        return None
-
-    def await_state(self, outlet, state):
-        self.wait(f"outlet {outlet} shall be {state}", lambda: self.told(outlet)["state"] == state)
-
-    def await_event(self, outlet, event, since_ms, value=None):
-        """When it happened, by boxsim's log; the first since then."""
-        def find():
-            return [e["mono_ms"] for e in self.world.boxsim.events(event, outlet)
-                    if e["mono_ms"] >= since_ms and value in (None, e["value"])]
-        return self.wait(f"outlet {outlet} of the box: {event}", find)[0]
 
     # --- the story's scenes ---
 
@@ -376,14 +278,13 @@ def end_stragglers():
             os.waitpid(int(child), 0)
 
 
-def tell_story(folder):
-    """(what the last line says, exit code)"""
-    story = None
-    local, reason, code = None, None, 1
+def tell_story(make):
+    """Makes what is to be played, and plays it: (what run() gave, the reason why it did not come to its end or None, exit
+    code). All that was started has ended then."""
+    story, result, reason, code = None, None, None, 1
     try:
-        tempfile.tempdir = folder
-        story = Story()
-        local = story.run()
+        story = make()
+        result = story.run()
     except Stopped as stop:
         number = stop.args[0]
         doing = story.doing if story else "starting"
@@ -401,36 +302,63 @@ def tell_story(folder):
     if reason is None and complaints:
         reason = "; ".join(complaints)
     if reason is None:
-        return local.last_line(), 0
+        return result, None, 0
     if code == 1 and story:
         print("\n".join(story.logs()), file=sys.stderr)
-    return {"ok": False, "reason": reason}, code
+    return result, reason, code
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Plays a customer's day on a simulated box; see tools/demo --help.")
-    parser.add_argument("--headless", action="store_true", required=True, help="the only way so far")
+def play_headless():
+    """(what the last line says, exit code)"""
+    local, reason, code = tell_story(Story)
+    if reason is not None:
+        print("demo:", reason, file=sys.stderr, flush=True)
+    return (local.last_line() if reason is None else {"ok": False, "reason": reason}), code
+
+
+def play_live(port, tool):
+    """(nothing, exit code). Ctrl-C is how it ends."""
+    _, reason, code = tell_story(lambda: demo_live.Live(port, tool))
+    if code == 128 + signal.SIGINT:
+        print("\nThe demo has ended, and all that it started.", flush=True)
+        return None, 0
+    print("demo:", reason, file=sys.stderr, flush=True)
+    return None, code
+
+
+def read_options():
+    parser = argparse.ArgumentParser(description="Plays on a simulated box; see tools/demo --help.")
+    parser.add_argument("--headless", action="store_true", help="a customer's day, with nobody looking")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the pages; any that is free without it")
     parser.add_argument("--keep", action="store_true", help="leaves the folder with configuration, ledger and logs")
+    parser.add_argument("--meterboxctl", default="", metavar="PROGRAM", help="named on the terminal only")
     for program in ("meterbox-ops", "boxsim", "meterboxd"):
         parser.add_argument("--" + program, required=True, metavar="PROGRAM")
     options = parser.parse_args()
-    # The helpers of tests/e2e find their programs here. Their folders lie in ours, which is removed below, as a whole.
-    vars(box.arguments).update(vars(options), keep=True)
+    if not 0 <= options.port <= 65535 or (options.headless and options.port):
+        parser.error("--port takes 1 to 65535, and goes without --headless")
+    return options
+
+
+def main():
+    options = read_options()
     for each in SIGNALS:
         signal.signal(each, stop_once)
     signal.alarm(PATIENCE_S)
+    # The helpers of tests/e2e find their programs here. Their folders lie in ours, which is removed below, as a whole.
+    vars(box.arguments).update(vars(options), keep=True)
     folder = tempfile.mkdtemp(prefix="meterbox-demo-")
+    tempfile.tempdir = folder
     try:
-        said, code = tell_story(folder)
+        said, code = play_headless() if options.headless else play_live(options.port, options.meterboxctl)
     finally:
         end_stragglers()
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
     if options.keep:
         print(f"kept: {folder}")
-    if code != 0:
-        print("demo:", said["reason"], file=sys.stderr, flush=True)
-    print(json.dumps(said, separators=(",", ":")))
+    if said is not None:
+        print(json.dumps(said, separators=(",", ":")))
     return code
 
 

@@ -7,6 +7,7 @@
 #include "box_internal.h"
 
 #define BIT(state) (1u << (state))
+#define POWER_NOTICED_MW INT64_C(20000)
 
 /* Every permitted transition. */
 static const unsigned permitted[OUTLET_STATE_COUNT] = {
@@ -198,6 +199,13 @@ static void resolve_doubt(struct box *box, struct outlet *o, const struct meter_
 		plausibility_prime(&o->gate, image->serial, reading->register_mwh);
 }
 
+/* Whether somebody who looks should see it: by more than a tenth, and more than a lamp. */
+static bool power_moved(const struct outlet *o)
+{
+	int64_t margin = o->told_mw / 10 > POWER_NOTICED_MW ? o->told_mw / 10 : POWER_NOTICED_MW;
+	return o->reading.power_mw > o->told_mw + margin || o->reading.power_mw < o->told_mw - margin;
+}
+
 static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
 	const struct outlet_image *image = &box->image.outlets[o->index];
@@ -214,8 +222,10 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 		until_full_on_reading(&o->until_full, image->session.grant.full_ma, reading);
 	}
 	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->asked_ms);
-	if (stepped && o->state == OUTLET_SUPPLYING && image->session.grant.mode == FEE_REMOTE)
+	if (o->state == OUTLET_SUPPLYING && (stepped || power_moved(o))) {
+		o->told_mw = reading->power_mw;
 		uplink_on_progress(&box->uplink);
+	}
 }
 
 /* What no meter says: nothing of it may reach a record. */

@@ -287,11 +287,8 @@ static int64_t time_deadline(const struct box *box, const struct outlet *o)
 static int64_t full_deadline(const struct box *box, const struct outlet *o)
 {
 	int64_t full_ms = session_of(box, o)->grant.full_ms;
-	int64_t late_ms = o->answered_ms + box->config.meter_late_ms;
-	if (full_ms == 0 || box->now.mono_ms >= late_ms)
-		return MOMENT_NEVER;
-	int64_t reached_ms = until_full_reached_ms(&o->until_full, full_ms);
-	return reached_ms < late_ms ? reached_ms : MOMENT_NEVER;
+	bool late = box->now.mono_ms >= o->answered_ms + box->config.meter_late_ms;
+	return full_ms == 0 || late ? MOMENT_NEVER : until_full_reached_ms(&o->until_full, full_ms);
 }
 
 /* The moment at which worst-case use since the last reading passes the target: rated power all the time, on top of a

@@ -284,7 +284,9 @@ class Money(ops.OpsTest):
             self.refused(404, "not_found", "PUT", "orders/o-1", {**good, **wrong})
         for wrong in ({"outlet": 0}, {"outlet": 17}, {"outlet": None}, {"mode": "free"}, {"tariff": {}}, {"tariff": 7},
                       {"credit_micros": -1}, {"credit_micros": "1"}, {"credit_micros": 0}, {"hold_ms": 10 ** 15},
-                      {"mode": "remote"}, {"limit_mwh": 1.5}, {"box": "a\u0000b"}, {"box": "x" * 40}, {"account": ""}):
+                      {"mode": "remote"}, {"limit_mwh": 1.5}, {"full_ma": 500}, {"full_ms": 600000},
+                      {"full_ma": 1000001, "full_ms": 1}, {"full_ma": 1, "full_ms": 86400001}, {"full_ma": "1", "full_ms": 1},
+                      {"box": "a\u0000b"}, {"box": "x" * 40}, {"account": ""}):
             self.refused(400, "bad_request", "PUT", "orders/o-1", {**good, **wrong})
         for missing in good:
             self.refused(400, "bad_request", "PUT", "orders/o-1", {k: v for k, v in good.items() if k != missing})
@@ -384,6 +386,21 @@ class Money(ops.OpsTest):
                          [(False, False), (True, False), (False, True)])
         self.assertEqual([server.order_state(n)["billed_micros"] for n in ("o-1", "o-2", "o-3")],
                          [800000, 799999, 1200000])
+
+    def test_until_full(self):
+        """What the session is to end at goes out with the authorization, and only where there is such a thing."""
+        server = self.ops()
+        server.account("ann", 3000000)
+        played = self.box(server)
+        full = {"full_ma": 500, "full_ms": 600000}
+        with played.stream() as stream:
+            server.order("o-1", **full)
+            server.order("o-1", status=200, **full)
+            server.order("o-1", status=409)
+            grant = stream.command()[1]["grant"]
+            self.assertEqual({name: grant[name] for name in full}, full)
+            server.order("o-2", outlet=2, full_ma=0, full_ms=0)
+            self.assertFalse(set(full) & set(stream.command()[1]["grant"]))
 
     def test_remote_mode(self):
         """Progress is priced; the commands that it makes go out over the stream at once."""

@@ -154,6 +154,22 @@ class Session(box.E2eTest):
         self.assertEqual(len(world.boxsim.spans("driven", 1)), 2)
         self.assert_sound(ledger)
 
+    def test_until_full(self):
+        """A load that charges for a little more than a minute, and then draws next to nothing."""
+        world = self.box
+        world.boxsim.do("plug 1 50 40000 65000")
+        world.supply(1, "order-1", full_ma=500, full_ms=3000)
+        world.await_outlet(1, "shall charge", lambda o: o["progress"]["power_mw"] == 2000000)
+        world.await_outlet(1, "shall be full", lambda o: o["progress"]["power_mw"] == 50000)
+        world.await_state(1, "finishing")
+        ledger = world.ledger()
+        receipt = ledger.ended("order-1")
+        self.assertEqual(receipt["reason"], "full")
+        self.assertGreaterEqual(receipt["energised_ms"], 68000)
+        self.assertEqual(receipt["amount_micros"], price(tariff(), receipt["energy_mwh"]))
+        self.assertEqual(ledger.kinds("order-1"), ["authorized", "started", "stopping", "ended"])
+        self.assert_sound(ledger)
+
     def test_a_service_session_ends_with_its_terminal(self):
         world = self.box
         with world.client() as terminal:

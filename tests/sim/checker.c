@@ -15,6 +15,9 @@
 /* A session's begin is seen here when its record is durable: so much later at most than the heart began it. */
 #define DURABLE_GRACE_MS 10000
 
+/* A load that draws its threshold for so long in one go is being charged. */
+#define CHARGES_MS 60000
+
 void checker_violate(struct checker *c, int rule, const char *format, ...)
 {
 	va_list arguments;
@@ -26,10 +29,12 @@ void checker_violate(struct checker *c, int rule, const char *format, ...)
 	va_end(arguments);
 }
 
-int checker_init(struct checker *c, const struct box_config *config, int64_t wall_offset_ms)
+int checker_init(struct checker *c, const struct box_config *config, int64_t voltage_mv, int64_t wall_offset_ms)
 {
 	memset(c, 0, sizeof *c);
 	c->wall_offset_ms = wall_offset_ms;
+	c->voltage_mv = voltage_mv;
+	c->late_ms = config->meter_late_ms;
 	c->ended_orders = calloc(CHECKED_ORDERS, sizeof *c->ended_orders);
 	c->bills = calloc(CHECKED_BILLS, sizeof *c->bills);
 	if (c->ended_orders == NULL || c->bills == NULL)
@@ -397,6 +402,8 @@ static void check_reason(struct checker *c, struct checked_outlet *o, const stru
 		explained = g->limit_micros > 0 && cost_with_more(g, &s->used, o->bound_mwh) >= g->limit_micros;
 	else if (reason == END_LIMIT_TIME)
 		explained = g->limit_ms > 0 && r->u.ended.energised_ms >= g->limit_ms;
+	else if (reason == END_FULL) /* a meter that is stuck shows what was */
+		explained = g->full_ms > 0 && (o->full.full || (s->causes & CAUSE_METER));
 	if (!explained)
 		checker_violate(c,
 				8,
@@ -574,13 +581,48 @@ void checker_new_ledger(struct checker *c)
 	memset(c->pools, 0, sizeof c->pools);
 }
 
+/* --- a load that is full, by what truly flows --- */
+
+static void watch_load(const struct checker *c, struct checked_outlet *o, int64_t power_mw, int64_t now_ms)
+{
+	struct checked_full *f = &o->full;
+	int64_t current_ma = (power_mw * 1000 + c->voltage_mv / 2) / c->voltage_mv;
+	bool drawing = current_ma >= o->session.grant.full_ma;
+	if (!f->closed || drawing == f->drawing)
+		return;
+	if (drawing) {
+		f->lull_ms = now_ms - f->since_ms;
+		f->lull_end_ms = now_ms;
+	} else if (now_ms - f->since_ms >= CHARGES_MS) {
+		f->armed = true;
+	}
+	f->drawing = drawing;
+	f->since_ms = now_ms;
+}
+
+/* What begins to draw again just before the end may not have been read yet. */
+static void judge_load(const struct checker *c, struct checked_outlet *o, int64_t now_ms)
+{
+	struct checked_full *f = &o->full;
+	int64_t full_ms = o->session.grant.full_ms;
+	if (!f->closed)
+		return;
+	bool lull = f->drawing ? f->lull_ms >= full_ms - c->late_ms && now_ms - f->lull_end_ms <= c->late_ms :
+				 now_ms - f->since_ms >= full_ms;
+	f->full = f->armed && lull;
+	f->closed = false;
+}
+
 /* --- what the ports and the plant do --- */
 
 void checker_breaker(struct checker *c, unsigned outlet, bool close, bool already_closed, int64_t now_ms)
 {
 	struct checked_outlet *o = &c->outlets[outlet];
-	if (!close)
+	if (!close) {
+		judge_load(c, o, now_ms);
 		return;
+	}
+	o->full = (struct checked_full){.closed = true, .since_ms = now_ms, .lull_end_ms = now_ms};
 	/* Somebody asked, for this session, since it last closed. A latching breaker that a crash left closed is only
 	 * told again what it is. */
 	bool asked = o->start_taken && strcmp(o->start_order, o->session.order) == 0;
@@ -693,6 +735,7 @@ static void check_outlet_step(struct checker *c, const struct box_config *config
 		checker_violate(c, 1, "outlet %u is closed outside of a started session", i);
 	if (plant_longest_coil_ms(plant, (int)i) > config->outlets[i].lock_pulse_ms)
 		checker_violate(c, 9, "the lock of outlet %u was on for too long", i);
+	watch_load(c, o, plant_power_mw(plant, i), now_ms);
 	if (states == NULL || !driven)
 		return;
 	if (states[i] != OUTLET_SUPPLYING)

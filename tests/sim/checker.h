@@ -42,6 +42,17 @@ struct checked_session {
 	bool truth_lost; /* another meter: what the plant counted is not this session's */
 };
 
+/* What the load of a session until full truly does since the breaker closed. */
+struct checked_full {
+	bool closed;
+	bool drawing; /* at the threshold or above */
+	int64_t since_ms; /* world time; since then it draws, or does not */
+	bool armed; /* it has drawn for a minute in one go */
+	int64_t lull_ms; /* how long the last lull was that ended, ... */
+	int64_t lull_end_ms; /* ... and when */
+	bool full; /* it was when the breaker was opened */
+};
+
 struct checked_outlet {
 	unsigned present; /* causes that last until mended */
 	int64_t cause_ms[CAUSE_COUNT]; /* world time at which each was last there; -1 when never */
@@ -56,6 +67,7 @@ struct checked_outlet {
 	int64_t door_open_since_ms; /* world time; -1 when shut */
 	int64_t bound_mwh;
 	int64_t silent_mwh; /* the most that may be used while its meter is silent */
+	struct checked_full full;
 	uint64_t pulses; /* of the lock */
 	uint64_t pulses_allowed; /* by durable records */
 };
@@ -100,6 +112,8 @@ struct checker {
 	size_t ended_count;
 	int64_t now_ms; /* world time */
 	int64_t wall_offset_ms; /* wall time minus world time */
+	int64_t voltage_mv;
+	int64_t late_ms; /* a reading older than this is not fresh */
 	int64_t metering_door_open_since_ms;
 	uint64_t metering_pulses;
 	uint64_t metering_pulses_allowed;
@@ -108,8 +122,8 @@ struct checker {
 	char text[240];
 };
 
-/* Begins. 0 or -ENOMEM. config gives the bounds. */
-int checker_init(struct checker *c, const struct box_config *config, int64_t wall_offset_ms);
+/* Begins. 0 or -ENOMEM. config gives the bounds; voltage_mv is the mains'. */
+int checker_init(struct checker *c, const struct box_config *config, int64_t voltage_mv, int64_t wall_offset_ms);
 void checker_free(struct checker *c);
 
 /* A record has become durable, written by the heart at world time written_ms, with the plant as it is now. */

@@ -5,6 +5,7 @@
 #include "world_internal.h"
 
 #define MINUTE_MS INT64_C(60000)
+#define FULL_MA INT64_C(500)
 
 static int64_t soon(struct world *w, int64_t low_ms, int64_t high_ms)
 {
@@ -99,6 +100,11 @@ static void choose_grant(struct world *w, struct customer *c, struct grant *g)
 	g->mode = w->options.seed % 2 == 1 && (scripted || chance_happens(&w->chance, 500)) ? FEE_REMOTE : FEE_LOCAL;
 	g->lease_ms = g->mode == FEE_REMOTE ? 5 * MINUTE_MS : 0;
 	g->credit_micros = scripted ? 60000 : chance_between(&w->chance, 50000, 3000000);
+	c->until_full = !scripted && chance_happens(&w->chance, 250);
+	if (c->until_full) {
+		g->full_ma = FULL_MA;
+		g->full_ms = chance_between(&w->chance, 1, 10) * MINUTE_MS;
+	}
 	if (scripted || !chance_happens(&w->chance, 300))
 		return;
 	switch (chance_between(&w->chance, 0, 2)) {
@@ -167,10 +173,28 @@ static void leave(struct world *w, struct customer *c)
 		plant_close_door(w->plant, (int)c->outlet);
 }
 
+/* A battery: it charges for a while, some too short for being charged at all, and then draws next to nothing. */
+static void plug_battery(struct world *w, struct customer *c)
+{
+	int64_t rated = w->box_config.outlets[c->outlet].rated_mw;
+	int64_t trickle_mw = chance_between(&w->chance, 20000, 100000);
+	int64_t permille = rated * chance_between(&w->chance, 10, 100) / 100 * 1000 / trickle_mw;
+	struct plant_load load = {
+		.power_mw = trickle_mw,
+		.inrush_permille = permille < PLANT_INRUSH_MAX_PERMILLE ? permille : PLANT_INRUSH_MAX_PERMILLE,
+		.inrush_ms = chance_between(&w->chance, 20000, 20 * MINUTE_MS),
+	};
+	plant_plug(w->plant, c->outlet, &load);
+}
+
 static void plug(struct world *w, struct customer *c)
 {
 	struct plant_load load = {.inrush_permille = 1000};
 	int64_t rated = w->box_config.outlets[c->outlet].rated_mw;
+	if (c->until_full && chance_happens(&w->chance, 700)) {
+		plug_battery(w, c);
+		return;
+	}
 	load.power_mw = w->options.scripted ? rated : rated * chance_between(&w->chance, 5, 100) / 100;
 	if (!w->options.scripted && chance_happens(&w->chance, 300)) {
 		load.on_ms = chance_between(&w->chance, 10000, 300000);

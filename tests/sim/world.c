@@ -204,7 +204,8 @@ static int begin(struct world *w)
 	w->box = calloc(1, box_size());
 	struct ops_options options = {
 		.path = ":memory:", .random = ops_random, .ctx = &w->chance, .command_ms = 120000};
-	if (w->plant == NULL || w->box == NULL || checker_init(&w->checker, &w->box_config, WORLD_EPOCH_MS) < 0 ||
+	if (w->plant == NULL || w->box == NULL ||
+	    checker_init(&w->checker, &w->box_config, w->plant_config.voltage_mv, WORLD_EPOCH_MS) < 0 ||
 	    ops_open(&options, &w->ops, &error) < 0 || ops_add_box(w->ops, WORLD_BOX, &error) < 0)
 		return -ENOMEM;
 	cutvfs_cut_at(w->disk, w->options.cut_at_operation, w->options.damage);

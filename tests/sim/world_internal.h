@@ -52,6 +52,7 @@ struct customer {
 	uint64_t orders; /* made so far */
 	bool door_held; /* this customer has the user door open */
 	int64_t tops_up_ms;
+	bool until_full; /* of the order's grant */
 };
 
 struct world {

@@ -91,6 +91,9 @@ static void drain_uplink(struct world *w)
 
 	while (box_uplink_next(w->box, &request, w->now)) {
 		REQUIRE(++n < DRAIN_MAX, "the uplink never has enough");
+		w->posts += request.action == UPLINK_POST;
+		if (request.action == UPLINK_POST)
+			w->posted_through = request.through;
 		if (request.action == UPLINK_POST && request.through >= request.from)
 			REQUIRE(request.through <= w->durable.seq,
 				"record %" PRIu64 " is sent before it is durable",
@@ -388,6 +391,14 @@ void world_storage(struct world *w, bool failing)
 void world_heard(struct world *w, enum uplink_event_type type)
 {
 	struct uplink_event event = {.type = type};
+
+	box_on_uplink(w->box, &event, w->now);
+	after(w);
+}
+
+void world_answer(struct world *w)
+{
+	struct uplink_event event = {.type = UPLINK_POSTED, .accepted_through = w->posted_through};
 
 	box_on_uplink(w->box, &event, w->now);
 	after(w);

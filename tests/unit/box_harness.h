@@ -67,6 +67,8 @@ struct world {
 	struct box_image durable;
 	struct record queue[RECORDS_QUEUED_MAX];
 	size_t queued;
+	unsigned posts; /* that were begun */
+	uint64_t posted_through; /* of the last one */
 	uint64_t accepted;
 	struct plant_outlet plant[OUTLETS_MAX];
 	bool meters_work; /* every meter is read each reading_ms */
@@ -112,6 +114,7 @@ void world_commit(struct world *w); /* all that is queued is durable */
 void world_commit_some(struct world *w, size_t count);
 void world_storage(struct world *w, bool failing);
 void world_heard(struct world *w, enum uplink_event_type type);
+void world_answer(struct world *w); /* the server has taken in what was posted last */
 
 /* Commands: filled in as a verified server's, with the next number, for the next minute. */
 struct command command_for(struct world *w, enum command_type type, int outlet);

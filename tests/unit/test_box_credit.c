@@ -294,6 +294,33 @@ START_TEST(progress)
 }
 END_TEST
 
+static unsigned posts_in(int seconds)
+{
+	unsigned before = w->posts;
+	for (int n = 0; n < seconds; n++) {
+		world_run(w, 1000);
+		world_answer(w);
+	}
+	return w->posts - before;
+}
+
+/* Whoever looks at a page sees each step of the register, and what is plugged in or out between two of them. */
+START_TEST(progress_is_told_as_it_moves)
+{
+	world_supply(w, 0, KWH, 3600000);
+	posts_in(5);
+	int64_t before_mwh = register_of(w, 0);
+	unsigned told = posts_in(100);
+	int64_t steps = (register_of(w, 0) - before_mwh) / w->config.outlets[0].breaker.step_mwh;
+	REQUIRE(steps >= 9 && told + 1 >= steps && told <= steps + 2, "%u posts for " I64 " steps", told, steps);
+	w->plant[0].load_mw = 0;
+	ck_assert_uint_ge(posts_in(5), 1);
+	ck_assert_uint_eq(posts_in(60), 0);
+	w->plant[0].load_mw = 1000000; /* 36 s to the next step */
+	ck_assert_uint_ge(posts_in(5), 1);
+}
+END_TEST
+
 /* When the heart last commanded the breaker this way. */
 static int64_t commanded_at(int outlet, bool close)
 {
@@ -369,6 +396,7 @@ static void add_marks_and_progress(Suite *suite)
 
 	tcase_add_test(t, marks);
 	tcase_add_test(t, progress);
+	tcase_add_test(t, progress_is_told_as_it_moves);
 	tcase_add_test(t, progress_tells_the_time);
 }
 

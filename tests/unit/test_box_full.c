@@ -192,6 +192,8 @@ START_TEST(without_it_nothing_is_full)
 	world_start(w);
 	world_supply(w, 0, 100 * KWH, CHARGING_MW);
 	world_run(w, 62000);
+	draw(-230, 10000); /* a current of -1 mA: below even a threshold of 0 */
+	require_state(w, 0, OUTLET_SUPPLYING);
 	draw(0, 24 * 3600000);
 	require_state(w, 0, OUTLET_SUPPLYING);
 }

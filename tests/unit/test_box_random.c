@@ -101,6 +101,8 @@ static struct command random_authorize(int outlet)
 	g->limit_mwh = one_in(5) ? world_below(w, 100000) : 0;
 	g->limit_micros = one_in(5) ? world_below(w, 100000) : 0;
 	g->limit_ms = one_in(5) ? world_below(w, 600000) : 0;
+	g->full_ma = one_in(3) ? 1 + world_below(w, 20000) : 0;
+	g->full_ms = g->full_ma > 0 ? 1 + world_below(w, 300000) : 0;
 	g->hold_ms = one_in(9) ? 0 : world_below(w, 600000);
 	return c;
 }

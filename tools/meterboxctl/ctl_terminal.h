@@ -11,14 +11,18 @@
 
 struct ctl_terminal {
 	bool keys; /* standard input is a terminal that says each key at once */
-	bool screen; /* standard output is a terminal that is drawn on */
+	bool screen; /* standard output is a terminal that is drawn on, and not a dumb one */
 	bool listens; /* standard input can still say something */
 	struct termios before; /* how the terminal was, when keys */
 };
 
+/* Whether standard output is a terminal that takes more than lines of text: TERM is set, and not to "dumb". */
+bool ctl_terminal_can_draw(void);
+
 /* From here on Ctrl-C, SIGTERM and SIGHUP only set what ctl_terminal_stopped() counts, and a reader of standard output
- * that goes away is an error of writing. With `screen` the terminal, where
- * standard output is one, is cleared for drawing; with `keys` standard input, where it is one, says each key. */
+ * that goes away is an error of writing. With `screen` the terminal, where standard output is one that can be drawn on,
+ * is cleared for that: nothing may have been printed before. With `keys` standard input, where it is a terminal, says
+ * each key. */
 void ctl_terminal_begin(struct ctl_terminal *terminal, bool keys, bool screen);
 
 /* Restores the terminal and the signals. */
@@ -32,13 +36,16 @@ enum ctl_woken {
 	CTL_WOKEN_CLIENT, /* the daemon has said something */
 	CTL_WOKEN_KEY, /* key has been pressed; a line's end when the terminal says whole lines */
 	CTL_WOKEN_STOP,
+	CTL_WOKEN_SIZE, /* the terminal that is drawn on may have another size: draw again */
 };
 
 /* Waits for the daemon (client may be NULL), a key, a signal or the time. */
 enum ctl_woken ctl_terminal_wait(struct ctl_terminal *terminal, const struct ctl_client *client, int timeout_ms,
 				 char *key);
 
-/* Draws text over what was drawn before, as many lines as the terminal has. */
-void ctl_terminal_draw(const struct ctl_terminal *terminal, const char *text);
+/* Draws text, lines of printable ASCII, over what was drawn before, in one piece and without clearing anything first. Lines
+ * are cut to the terminal's width. `hint` stands below them, and in the last row together with the number of lines that
+ * the terminal has no room for. */
+void ctl_terminal_draw(const struct ctl_terminal *terminal, const char *text, const char *hint);
 
 #endif

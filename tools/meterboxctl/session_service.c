@@ -4,7 +4,6 @@
  * the daemon ends the session by itself. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "control.h"
 #include "ctl_client.h"
@@ -29,7 +28,7 @@ struct service {
 	char order[ORDER_SIZE];
 	int64_t from_seq; /* its records stand from here on */
 	struct ctl_terminal terminal;
-	bool redraws; /* standard output is a terminal: the line is drawn over itself */
+	bool redraws; /* on a terminal that can: the line is drawn over itself */
 	bool started;
 	bool stopping;
 	int start_tries;
@@ -277,7 +276,7 @@ enum ctl_exit ctl_session_service(const struct ctl_options *options, unsigned ou
 {
 	struct ctl_client client;
 	struct service service = {
-		.client = &client, .options = options, .outlet = outlet, .redraws = isatty(STDOUT_FILENO)};
+		.client = &client, .options = options, .outlet = outlet, .redraws = ctl_terminal_can_draw()};
 	enum ctl_exit result = ctl_client_open(&client, options->socket);
 	if (result == CTL_GOOD)
 		result = begin(&service);

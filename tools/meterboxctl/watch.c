@@ -17,76 +17,90 @@
 /* The daemon speaks every 10 s at least, or once in its interval. */
 #define SILENCE_MS (MAX_INTERVAL_MS + 15000)
 
-static void show_block(const struct ctl_state *state, unsigned outlet, const struct ctl_terminal *terminal)
+struct watch {
+	struct ctl_client client;
+	struct ctl_terminal terminal;
+	const struct ctl_options *options;
+	unsigned outlet;
+	char *picture; /* the last one, for a window that changes its size; NULL before the first */
+};
+
+static void draw(const struct watch *w)
+{
+	if (w->picture != NULL)
+		ctl_terminal_draw(&w->terminal, w->picture, w->terminal.keys ? "q ends" : "Ctrl-C ends");
+}
+
+static void show_block(struct watch *w, const struct ctl_state *state)
 {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&text, &length);
 	if (out == NULL)
 		return; /* short of memory: the next picture may succeed */
-	ctl_show(state, outlet, out);
-	fputs(terminal->screen ? "\nq ends\n" : "\n", out);
-	bool whole = fclose(out) == 0;
-	if (whole && terminal->screen)
-		ctl_terminal_draw(terminal, text);
-	else if (whole)
-		fputs(text, stdout);
+	ctl_show(state, w->outlet, out);
+	if (fclose(out) != 0) {
+		free(text);
+		return;
+	}
+	free(w->picture);
+	w->picture = text;
+	if (w->terminal.screen)
+		draw(w);
+	else
+		puts(text); /* with an empty line behind it */
 	fflush(stdout);
-	free(text);
 }
 
 /* One line of the daemon. CTL_GOOD to go on. */
-static enum ctl_exit take_line(struct ctl_client *client, const struct ctl_options *options, unsigned outlet,
-			       const struct ctl_terminal *terminal, const char *line)
+static enum ctl_exit take_line(struct watch *w, const char *line)
 {
 	struct ctl_state state;
 	struct ctl_state_error error;
 	cJSON *answer = NULL;
-	enum ctl_exit result = ctl_client_parse(client, line, &answer);
+	enum ctl_exit result = ctl_client_parse(&w->client, line, &answer);
 	if (result != CTL_GOOD)
 		return result;
 	result = ctl_state_read(answer, &state, &error);
 	cJSON_Delete(answer);
 	if (result != CTL_GOOD) {
-		snprintf(client->error, sizeof client->error, "%s", error.text);
+		snprintf(w->client.error, sizeof w->client.error, "%s", error.text);
 		return result;
 	}
-	if (outlet != CTL_ALL_OUTLETS && outlet >= state.outlet_count) {
-		snprintf(client->error, sizeof client->error, "this box has outlets 1 to %u", state.outlet_count);
+	if (w->outlet != CTL_ALL_OUTLETS && w->outlet >= state.outlet_count) {
+		snprintf(w->client.error, sizeof w->client.error, "this box has outlets 1 to %u", state.outlet_count);
 		return CTL_USAGE;
 	}
-	if (!options->json) {
-		show_block(&state, outlet, terminal);
+	if (!w->options->json) {
+		show_block(w, &state);
 	} else {
 		puts(line);
 		fflush(stdout);
 	}
 	if (ferror(stdout))
-		snprintf(client->error, sizeof client->error, "the output cannot be written");
+		snprintf(w->client.error, sizeof w->client.error, "the output cannot be written");
 	return ferror(stdout) ? CTL_WRONG : CTL_GOOD;
 }
 
-static enum ctl_exit take_lines(struct ctl_client *client, const struct ctl_options *options, unsigned outlet,
-				const struct ctl_terminal *terminal)
+static enum ctl_exit take_lines(struct watch *w)
 {
 	bool broken = false;
 	const char *line;
-	enum ctl_exit result = ctl_client_fill(client) ? CTL_GOOD : CTL_UNREACHABLE;
-	while (result == CTL_GOOD && (line = ctl_client_next(client, &broken)) != NULL)
-		result = take_line(client, options, outlet, terminal, line);
+	enum ctl_exit result = ctl_client_fill(&w->client) ? CTL_GOOD : CTL_UNREACHABLE;
+	while (result == CTL_GOOD && (line = ctl_client_next(&w->client, &broken)) != NULL)
+		result = take_line(w, line);
 	return broken ? CTL_UNREACHABLE : result;
 }
 
-static enum ctl_exit follow(struct ctl_client *client, const struct ctl_options *options, unsigned outlet,
-			    struct ctl_terminal *terminal)
+static enum ctl_exit follow(struct watch *w)
 {
 	enum ctl_exit result = CTL_GOOD;
 	bool on = true;
 	while (on && result == CTL_GOOD) {
 		char key = '\0';
-		switch (ctl_terminal_wait(terminal, client, SILENCE_MS, &key)) {
+		switch (ctl_terminal_wait(&w->terminal, &w->client, SILENCE_MS, &key)) {
 		case CTL_WOKEN_CLIENT:
-			result = take_lines(client, options, outlet, terminal);
+			result = take_lines(w);
 			break;
 		case CTL_WOKEN_KEY:
 			on = key != 'q' && key != 'Q';
@@ -94,9 +108,12 @@ static enum ctl_exit follow(struct ctl_client *client, const struct ctl_options 
 		case CTL_WOKEN_STOP:
 			on = false;
 			break;
+		case CTL_WOKEN_SIZE:
+			draw(w);
+			break;
 		case CTL_WOKEN_TIME:
-			snprintf(client->error,
-				 sizeof client->error,
+			snprintf(w->client.error,
+				 sizeof w->client.error,
 				 "meterboxd has said nothing for %d s: see its log (journalctl -u meterboxd)",
 				 SILENCE_MS / 1000);
 			result = CTL_UNREACHABLE;
@@ -122,25 +139,24 @@ static bool read_arguments(int argc, char *argv[], unsigned *outlet, int64_t *in
 
 enum ctl_exit ctl_watch_command(const struct ctl_options *options, int argc, char *argv[])
 {
-	struct ctl_client client;
-	struct ctl_terminal terminal;
-	unsigned outlet = CTL_ALL_OUTLETS;
+	struct watch w = {.options = options, .outlet = CTL_ALL_OUTLETS};
 	int64_t interval_ms = DEFAULT_INTERVAL_MS;
-	if (!read_arguments(argc, argv, &outlet, &interval_ms))
+	if (!read_arguments(argc, argv, &w.outlet, &interval_ms))
 		return CTL_USAGE;
-	enum ctl_exit result = ctl_client_open(&client, options->socket);
+	enum ctl_exit result = ctl_client_open(&w.client, options->socket);
 	if (result == CTL_GOOD) {
 		cJSON *arguments = cJSON_CreateObject();
 		cJSON_AddNumberToObject(arguments, "interval_ms", (double)interval_ms);
-		result = ctl_client_send(&client, "watch", arguments) ? CTL_GOOD : CTL_UNREACHABLE;
+		result = ctl_client_send(&w.client, "watch", arguments) ? CTL_GOOD : CTL_UNREACHABLE;
 	}
 	if (result == CTL_GOOD) {
-		ctl_terminal_begin(&terminal, true, !options->json);
-		result = follow(&client, options, outlet, &terminal);
-		ctl_terminal_end(&terminal);
+		ctl_terminal_begin(&w.terminal, true, !options->json);
+		result = follow(&w);
+		ctl_terminal_end(&w.terminal);
+		free(w.picture);
 	}
 	if (result != CTL_GOOD)
-		ctl_fail(result, "%s", client.error);
-	ctl_client_close(&client);
+		ctl_fail(result, "%s", w.client.error);
+	ctl_client_close(&w.client);
 	return result;
 }
