@@ -380,6 +380,7 @@ const MISSING = ['metering_door', 'user_door', 'meter', 'plausible', 'commission
 	'no_credit', 'no_clock'];
 const MISSING_FAULT = 64; // said by the fault itself
 const MISSING_TROUBLE = 1 | 4 | 8 | 16 | 32 | 128;
+const KEPT_MAX = 500; // orders and alarms that came as events: the page stays open for days
 const QUEUE_TROUBLE = 100; // records: a box that is online sends 500 at once
 const ROLES = ['viewer', 'operator', 'manager'];
 const WIDE = matchMedia('(min-width: 45rem)');
@@ -660,7 +661,7 @@ function listen() {
 	take('alarm', (alarm) => {
 		if (S.alarms.some((a) => a.number === alarm.number))
 			return;
-		S.alarms.unshift(alarm);
+		S.alarms = [alarm, ...S.alarms.slice(0, KEPT_MAX)];
 		if (alarm.kind !== 'cleared')
 			say(t('new_alarm', place(alarm.box, alarm.outlet), t(alarm.word)));
 	});
@@ -738,7 +739,7 @@ function takeOrder(order) {
 		S.open.set(order.order, order);
 	else
 		S.open.delete(order.order);
-	S.recent = [order, ...S.recent.filter((o) => o.order !== order.order)];
+	S.recent = [order, ...S.recent.filter((o) => o.order !== order.order).slice(0, KEPT_MAX)];
 	if (S.view.order && S.view.order.order === order.order)
 		S.view.order = order;
 }
@@ -1578,7 +1579,7 @@ function accountsView() {
 	}))), view.books && h(view.books.ok ? 'p.note' : 'p.alert', {role: 'status'}, view.books.ok ? t('The books add up.') :
 		t('books_bad', view.books.why)), table(T('accounts'), [
 		[t('account'), accountLink],
-		[t('contact'), (a) => a.contact],
+		[t('contact'), (a) => a.contact, 'wide'],
 		[t('kind'), (a) => t(a.kind)],
 		[t('balance'), balance, 'n'],
 		[t('spendable'), (a) => money(a.spendable_micros), 'n'],
