@@ -681,8 +681,9 @@ class Contract:
             coding = message.header("content-encoding") or "identity"
             if coding not in ("identity", "gzip"):
                 return [f"Content-Encoding is {coding}"]
-            value = parse_json(gunzip(message.body) if coding == "gzip" else message.body)
-        except Malformed as error:
+            text = gunzip(message.body) if coding == "gzip" else message.body
+            value = parse_json(text) if media == "application/json" else bytes(text).decode()
+        except (Malformed, UnicodeDecodeError) as error:
             return [f"the body: {error}"]
         return self.schemas.errors(value, content[media]["schema"])
 
@@ -733,7 +734,7 @@ class EventReader:
     FIELDS = ("id", "event", "data")
 
     def __init__(self, contract, schema, box, after):
-        """after: the request's Last-Event-ID."""
+        """box: whose commands they are; None for other events. after: the request's Last-Event-ID."""
         self.contract = contract
         self.schema = schema
         self.box = box
@@ -743,7 +744,7 @@ class EventReader:
         self.comments = []
         self.fields = {}
         self.first = True
-        self.events = []  # the commands, as objects
+        self.events = []  # what they say, as objects
         self.wrong = []
 
     def feed(self, data):
@@ -795,7 +796,9 @@ class EventReader:
             return
         errors = self.contract.schemas.errors(fields, self.schema)
         self.wrong += [f"event: {error}" for error in errors]
-        if not errors:
+        if not errors and self.box is None:
+            self.events.append(parse_json(fields["data"]))
+        elif not errors:
             data = fields["data"]
             self.order(int(fields["id"]), unwrap("application/json" if data.startswith("{") else "application/jose",
                                                  data))
@@ -1090,7 +1093,7 @@ class AnswerSink:
         schema = c.contract.stream_schema(exchange.found, message)
         if schema is not None:
             after = exchange.request.header("last-event-id") or "0"
-            exchange.reader = EventReader(c.contract, schema, exchange.found.values["box"],
+            exchange.reader = EventReader(c.contract, schema, exchange.found.values.get("box"),
                                           int(after) if after.isdigit() else 0)
             self.report(exchange, c.contract.check_answer_head(exchange.found, message))
             c.tap.saw(exchange)

@@ -572,6 +572,7 @@ def main():
     """The tests of the calling file."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--meterbox-ops", required=True)
+    parser.add_argument("--contract", help="etc/ops-api.yaml, for tests that hold traffic against it")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--keep", action="store_true", help="leaves the servers' folders behind")
     rest = parser.parse_known_args(namespace=box.arguments)[1]

@@ -211,7 +211,7 @@ class Access(ops.OpsTest):
 
     def test_paths_and_methods(self):
         server = self.ops()
-        for path in ("/", "/v1", "/v1/", "/v1/boxes/box-1", "/v1/operator/boxes/", "/v1/operator/boxes/a/b",
+        for path in ("/no", "/v1", "/v1/", "/v1/boxes/box-1", "/v1/operator/boxes/", "/v1/operator/boxes/a/b",
                      "/v1/operator/boxes/a%00b", "/v1/operator/boxes/%", "/v1/operator/boxes/%zz",
                      "/v1/operator/boxes/" + "x" * 100, "/v1/operator/orders/a/b", "//v1/health"):
             self.assert_refused(server.call("GET", path, token=OPERATOR_TOKEN), 404, "not_found")

@@ -313,6 +313,17 @@ class Doors(PeopleTest):
             answer = self.plain(boss, "/v1/operator/accounts/ann", {"kind": "shared"}, {**JSON, **host, "Origin": origin})
             self.assertEqual(answer.status, status, answer)
 
+    def test_public_url(self):
+        """Where a proxy changes Host, it says what the server's own address is."""
+        server = self.ops("--behind-proxy", "--public-url", "https://power.example:8443/station")
+        boss = Person(server).staff("boss", "manager")
+        for origin, status in (("https://power.example:8443", 200), ("https://POWER.example:8443", 200),
+                               ("https://power.example", 403), ("https://power.example:8443/station", 403),
+                               ("https://power.example:844", 403), ("https:", 403), ("https:/", 403), ("https://", 403),
+                               ("http://power.example:8443", 403), ("", 403)):
+            answer = self.plain(boss, "/v1/operator/accounts/ann", {"kind": "shared"}, {**JSON, "Origin": origin})
+            self.assertEqual(answer.status, status, f"{origin}: {answer}")
+
     def test_codes(self):
         server = self.ops()
         person = Person(server)

@@ -1822,6 +1822,7 @@ static TCase *add_case(Suite *suite, const char *name, void (*before)(void), voi
 {
 	TCase *tcase = tcase_create(name);
 	tcase_add_checked_fixture(tcase, before, after);
+	tcase_set_timeout(tcase, 30); /* some wait for a busy disk many times */
 	suite_add_tcase(suite, tcase);
 	return tcase;
 }

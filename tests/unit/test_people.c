@@ -313,8 +313,18 @@ START_TEST(a_password_is_guessed)
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(pass("olga", "wrong password", token, &person), SIGN_IN_WRONG);
 	ck_assert_int_eq(pass("olga", password, token, &person), SIGN_IN_LATER);
-	now_ms += MINUTE_MS;
+	for (int i = 0; i < 5; i++) /* a name that nobody has behaves in the same way */
+		ck_assert_int_eq(pass("nobody", password, token, &person), SIGN_IN_WRONG);
+	now_ms += MINUTE_MS - 1;
+	ck_assert_int_eq(pass("olga", password, token, &person), SIGN_IN_LATER);
+	ck_assert_int_eq(pass("nobody", password, token, &person), SIGN_IN_LATER);
+	now_ms += 1;
 	ck_assert_int_eq(pass("olga", password, token, &person), SIGN_IN_DONE);
+	for (int i = 0; i < 5; i++) /* whoever is in begins anew */
+		ck_assert_int_eq(pass("olga", "wrong password", token, &person), SIGN_IN_WRONG);
+	ck_assert_int_eq(pass("olga", password, token, &person), SIGN_IN_LATER);
+	ck_assert_int_eq(ops_put_staff(ops, "olga", STAFF_OPERATOR, "another password", &error), 0);
+	ck_assert_int_eq(pass("olga", "another password", token, &person), SIGN_IN_DONE); /* as with a new password */
 }
 END_TEST
 

@@ -18,9 +18,14 @@ int64_t allowance_use(const struct allowance *each, int64_t *until_ms, int64_t n
 	return 0;
 }
 
+static size_t row_of(uint64_t key)
+{
+	return (size_t)(key * SPREAD >> SPREAD_SHIFT) % ALLOWANCE_ROWS;
+}
+
 int64_t allowances_use(struct allowances *all, uint64_t key, int64_t now_ms)
 {
-	size_t row = (size_t)(key * SPREAD >> SPREAD_SHIFT) % ALLOWANCE_ROWS, place = 0;
+	size_t row = row_of(key), place = 0;
 	for (size_t i = 0; i < ALLOWANCE_ROW; i++) {
 		if (all->rows[row][i].key == key)
 			return allowance_use(&all->each, &all->rows[row][i].until_ms, now_ms);
@@ -30,4 +35,13 @@ int64_t allowances_use(struct allowances *all, uint64_t key, int64_t now_ms)
 	all->rows[row][place].key = key;
 	all->rows[row][place].until_ms = 0;
 	return allowance_use(&all->each, &all->rows[row][place].until_ms, now_ms);
+}
+
+void allowances_forget(struct allowances *all, uint64_t key)
+{
+	size_t row = row_of(key);
+	for (size_t i = 0; i < ALLOWANCE_ROW; i++) {
+		if (all->rows[row][i].key == key)
+			all->rows[row][i].until_ms = 0;
+	}
 }

@@ -32,4 +32,7 @@ struct allowances {
 /* As allowance_use(). */
 int64_t allowances_use(struct allowances *all, uint64_t key, int64_t now_ms);
 
+/* It has all allowed again. */
+void allowances_forget(struct allowances *all, uint64_t key);
+
 #endif

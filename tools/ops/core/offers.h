@@ -18,7 +18,7 @@
 #define PLACE_LABEL_SIZE (4 * PLACE_LABEL_CHARACTERS + 1) /* UTF-8 */
 #define PLACE_TIME_LEAST_MS 1000 /* of each of a place's times */
 #define PLACE_TIME_MAX_MS 86400000
-#define PLACE_FULL_MA_MAX 1000000
+#define PLACE_FULL_MA_MAX GRANT_FULL_MAX_MA
 #define AGREEMENT_SIZE 20001 /* of each language's text, in bytes */
 
 /* --- tariffs --- */

@@ -64,6 +64,7 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	o->ctx = options->ctx;
 	o->notice = options->notice;
 	o->command_ms = options->command_ms;
+	ops_people_begin(o);
 	int result = store_open(options->path, options->vfs, &o->store, error);
 	if (result == 0)
 		store_on_order(o->store, options->order_changed, options->ctx);

@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 
+#include "allowance.h"
 #include "ops.h"
 #include "store.h"
 
@@ -24,7 +25,8 @@ struct ops {
 	void *ctx;
 	int64_t command_ms;
 	int64_t intake_ms; /* when the batch that is being taken in came */
-	int64_t passwords_until_ms; /* attempts of all names have used up their allowance until then */
+	int64_t hashes_until_ms; /* passwords tried for all names have used up their allowance until then */
+	struct allowances passwords; /* wrong ones, by name, whether anybody has it or not */
 	/* The image of the box that reported last, as it is stored: most calls need no reading. */
 	char image_of[BOX_ID_SIZE]; /* empty: of none */
 	struct box_image image;
@@ -65,6 +67,11 @@ void ops_write_hex(const unsigned char *bytes, size_t count, char *text);
 
 /* The outlet as the stored image has it; an empty one when no record named it. */
 int ops_read_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image *image, struct ops_error *error);
+
+/* --- people.c --- */
+
+/* How often doors may be tried; *ops is zeroed. */
+void ops_people_begin(struct ops *ops);
 
 /* --- offers.c --- */
 

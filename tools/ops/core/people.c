@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "allowance.h"
 #include "ops_internal.h"
 #include "store_people.h"
 
@@ -28,7 +27,6 @@
 #define SECRET_BYTES 32
 
 static const struct allowance codes_allowed = {5, 12 * MINUTE_MS}; /* one that got lost is asked for again at once */
-static const struct allowance passwords_allowed = {5, MINUTE_MS}; /* wrong ones for a name */
 static const struct allowance hashes_allowed = {10, 2000}; /* each takes the only thread for some tenths of a second */
 
 static const char *const role_names[STAFF_ROLE_COUNT] = {
@@ -289,6 +287,11 @@ int ops_sign_in_customer(struct ops *ops, const char *contact, const char *code,
 
 /* --- staff --- */
 
+void ops_people_begin(struct ops *ops)
+{
+	ops->passwords.each = (struct allowance){5, MINUTE_MS}; /* wrong ones for a name */
+}
+
 static int check_staff(const char *name, const char *password, struct ops_error *error)
 {
 	if (name == NULL || !word_is_printable(name, NAME_SIZE))
@@ -302,13 +305,26 @@ static int check_staff(const char *name, const char *password, struct ops_error 
 	return 0;
 }
 
+static int name_key(struct ops *ops, const char *name, uint64_t *key, struct ops_error *error)
+{
+	enum {
+		DIGITS = 16
+	};
+	char hash[RECORD_HASH_SIZE];
+	int result = ops_hash(ops, name, strlen(name), hash, error);
+	hash[DIGITS] = '\0';
+	*key = result < 0 ? 0 : strtoull(hash, NULL, DIGITS);
+	return result;
+}
+
 int ops_put_staff(struct ops *ops, const char *name, enum staff_role role, const char *password,
 		  struct ops_error *error)
 {
 	struct staff_row row = {.role = role};
 	char salt[2 * SALT_BYTES + 1];
+	uint64_t key;
 	int result = check_staff(name, password, error);
-	if (result < 0)
+	if (result < 0 || (result = name_key(ops, name, &key, error)) < 0)
 		return result;
 	word_copy(row.name, sizeof row.name, name);
 	hex_of(ops, SALT_BYTES, salt);
@@ -317,7 +333,9 @@ int ops_put_staff(struct ops *ops, const char *name, enum staff_role role, const
 		return result;
 	if ((result = store_put_staff(ops->store, &row, error)) == 0)
 		result = store_prune_sessions(ops->store, PERSON_STAFF, name, 0, 0, error);
-	return ops_finish(ops, result, error);
+	if ((result = ops_finish(ops, result, error)) == 0)
+		allowances_forget(&ops->passwords, key);
+	return result;
 }
 
 int ops_remove_staff(struct ops *ops, const char *name, struct ops_error *error)
@@ -342,30 +360,31 @@ int ops_each_staff(struct ops *ops, bool (*take)(void *ctx, const char *name, en
 	return store_each_staff(ops->store, take, ctx, error);
 }
 
-/* Whose name nobody has is told by nothing, not even by the time that it takes. */
+/* What a name that nobody has is answered, when, and how often it may be tried, is all as with one that somebody has. */
 static int judge_password(struct ops *ops, const char *name, const char *password, int64_t now_ms,
 			  struct staff_row *row, enum sign_in *outcome, int64_t *wait_ms, struct ops_error *error)
 {
 	static const char nobody[] = "scrypt$15$8$3$00000000000000000000000000000000$"
 				     "0000000000000000000000000000000000000000000000000000000000000000";
+	int64_t until_ms = ops->hashes_until_ms;
+	uint64_t key;
 	bool right = false;
-	int found = store_get_staff(ops->store, name, row, error);
+	int result = name_key(ops, name, &key, error);
+	int found = result < 0 ? result : store_get_staff(ops->store, name, row, error);
 	if (found < 0)
 		return found;
-	*wait_ms = 0;
 	*outcome = SIGN_IN_LATER;
-	int64_t until_ms = found > 0 ? row->wrong_until_ms : 0;
-	if ((*wait_ms = allowance_use(&passwords_allowed, &until_ms, now_ms)) > 0 ||
-	    (*wait_ms = allowance_use(&hashes_allowed, &ops->passwords_until_ms, now_ms)) > 0)
+	if ((*wait_ms = allowance_use(&hashes_allowed, &until_ms, now_ms)) > 0 ||
+	    (*wait_ms = allowances_use(&ops->passwords, key, now_ms)) > 0)
 		return 0;
-	int result = check_password(password, found > 0 ? row->secret : nobody, &right, error);
+	ops->hashes_until_ms = until_ms;
+	result = check_password(password, found > 0 ? row->secret : nobody, &right, error);
 	if (result < 0)
 		return result;
 	*outcome = found > 0 && right ? SIGN_IN_DONE : SIGN_IN_WRONG;
-	if (found == 0)
-		return 0;
-	row->wrong_until_ms = right ? 0 : until_ms;
-	return store_put_staff(ops->store, row, error);
+	if (*outcome == SIGN_IN_DONE)
+		allowances_forget(&ops->passwords, key);
+	return 0;
 }
 
 int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, int64_t now_ms,
@@ -373,21 +392,17 @@ int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, i
 		      struct ops_error *error)
 {
 	struct staff_row row;
-	int result = check_staff(name, password, error);
-	if (result < 0) {
+	if (check_staff(name, password, error) < 0) {
 		*outcome = SIGN_IN_WRONG; /* nobody can have it */
 		*wait_ms = 0;
 		return 0;
 	}
-	if ((result = store_begin(ops->store, error)) < 0)
+	int result = judge_password(ops, name, password, now_ms, &row, outcome, wait_ms, error);
+	if (result < 0 || *outcome != SIGN_IN_DONE || (result = store_begin(ops->store, error)) < 0)
 		return result;
-	result = judge_password(ops, name, password, now_ms, &row, outcome, wait_ms, error);
-	if (result == 0 && *outcome == SIGN_IN_DONE) {
-		*person = (struct person){.kind = PERSON_STAFF, .role = row.role};
-		word_copy(person->name, sizeof person->name, row.name);
-		result = begin_session(ops, person, now_ms, token, error);
-	}
-	return ops_finish(ops, result, error);
+	*person = (struct person){.kind = PERSON_STAFF, .role = row.role};
+	word_copy(person->name, sizeof person->name, row.name);
+	return ops_finish(ops, begin_session(ops, person, now_ms, token, error), error);
 }
 
 /* --- acts --- */

@@ -55,20 +55,14 @@ int store_get_staff(struct store *s, const char *name, struct staff_row *row, st
 	store_copy_text(r, 0, row->name, sizeof row->name);
 	bool known = store_read_word(r, 1, &staff_role_words, &row->role);
 	store_copy_text(r, 2, row->secret, sizeof row->secret);
-	row->wrong_until_ms = sqlite3_column_int64(r, 3);
 	sqlite3_reset(r);
 	return known ? 1 : store_damaged(error, "staff");
 }
 
 int store_put_staff(struct store *s, const struct staff_row *row, struct ops_error *error)
 {
-	return store_run(s,
-			 PUT_STAFF,
-			 VALUES(TEXT(row->name),
-				WORD(staff_role_words, row->role),
-				TEXT(row->secret),
-				NUMBER(row->wrong_until_ms)),
-			 error);
+	return store_run(
+		s, PUT_STAFF, VALUES(TEXT(row->name), WORD(staff_role_words, row->role), TEXT(row->secret)), error);
 }
 
 int store_drop_staff(struct store *s, const char *name, struct ops_error *error)

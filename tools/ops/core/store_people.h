@@ -22,7 +22,6 @@ struct staff_row {
 	char name[NAME_SIZE];
 	enum staff_role role;
 	char secret[SECRET_SIZE];
-	int64_t wrong_until_ms; /* wrong passwords have used up their allowance until then */
 };
 
 struct session_row {

@@ -67,8 +67,8 @@ static const char schema[] =
 	"CREATE TABLE customer(contact TEXT PRIMARY KEY, account TEXT NOT NULL, code_hash TEXT NOT NULL,"
 	" code_until_ms INTEGER NOT NULL, wrong INTEGER NOT NULL, codes_until_ms INTEGER NOT NULL)"
 	" STRICT, WITHOUT ROWID;"
-	"CREATE TABLE staff(name TEXT PRIMARY KEY, role TEXT NOT NULL, secret TEXT NOT NULL,"
-	" wrong_until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE staff(name TEXT PRIMARY KEY, role TEXT NOT NULL, secret TEXT NOT NULL)"
+	" STRICT, WITHOUT ROWID;"
 	"CREATE TABLE session(token_hash TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
 	" until_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX session_of ON session(kind, name, until_ms);"
@@ -221,10 +221,9 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 		" VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(contact) DO UPDATE SET account = excluded.account,"
 		" code_hash = excluded.code_hash, code_until_ms = excluded.code_until_ms, wrong = excluded.wrong,"
 		" codes_until_ms = excluded.codes_until_ms",
-	[GET_STAFF] = "SELECT name, role, secret, wrong_until_ms FROM staff WHERE name = ?1",
-	[PUT_STAFF] = "INSERT INTO staff(name, role, secret, wrong_until_ms) VALUES(?1, ?2, ?3, ?4)"
-		      " ON CONFLICT(name) DO UPDATE SET role = excluded.role, secret = excluded.secret,"
-		      " wrong_until_ms = excluded.wrong_until_ms",
+	[GET_STAFF] = "SELECT name, role, secret FROM staff WHERE name = ?1",
+	[PUT_STAFF] = "INSERT INTO staff(name, role, secret) VALUES(?1, ?2, ?3)"
+		      " ON CONFLICT(name) DO UPDATE SET role = excluded.role, secret = excluded.secret",
 	[DROP_STAFF] = "DELETE FROM staff WHERE name = ?1",
 	[EACH_STAFF] = "SELECT name, role FROM staff ORDER BY name",
 	[ADD_SESSION] = "INSERT INTO session(token_hash, kind, name, until_ms) VALUES(?1, ?2, ?3, ?4)",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "offers.h"
 #include "ops_calls.h"
 #include "ops_qr.h"
@@ -123,6 +124,12 @@ void ops_call_put_tariff(struct ops_request *q)
 		ops_refuse_core(q, result, &error);
 		return;
 	}
+	log_line(LOG_LEVEL_INFO,
+		 "tariff",
+		 "tariff=%s version=%u by=%s",
+		 log_text(tariff.id).text,
+		 tariff.version,
+		 log_text(q->person.name).text);
 	ops_note_detail(q, "version=%u", tariff.version);
 	ops_answer_text(q, MHD_HTTP_OK, wire_write_tariff(&tariff));
 }
@@ -293,6 +300,14 @@ void ops_call_put_place(struct ops_request *q)
 		ops_refuse_core(q, result, &error);
 		return;
 	}
+	log_line(LOG_LEVEL_INFO,
+		 "outlet",
+		 "code=%s box=%s outlet=%d tariff=%s by=%s",
+		 place.code,
+		 log_text(place.box).text,
+		 place.outlet + 1,
+		 log_text(place.tariff).text,
+		 log_text(q->person.name).text);
 	ops_note_detail(q, "box=%s outlet=%d tariff=%s", place.box, place.outlet + 1, place.tariff);
 	ops_answer(q, MHD_HTTP_OK, place_object(&place));
 }
@@ -300,11 +315,18 @@ void ops_call_put_place(struct ops_request *q)
 void ops_call_drop_place(struct ops_request *q)
 {
 	struct ops_error error;
+	if (!ops_take_nothing(q))
+		return;
 	int result = ops_drop_place(q->server->ops, q->name, &error);
 	if (result < 0) {
 		ops_refuse_core(q, result, &error);
 		return;
 	}
+	log_line(LOG_LEVEL_INFO,
+		 "outlet_removed",
+		 "code=%s by=%s",
+		 log_text(q->name).text,
+		 log_text(q->person.name).text);
 	cJSON *object = cJSON_CreateObject();
 	cJSON_AddBoolToObject(object, "ok", true);
 	ops_answer(q, MHD_HTTP_OK, object);
@@ -332,6 +354,8 @@ void ops_call_place_qr(struct ops_request *q)
 			   "Host is not where customers could find this server; start it with --public-url");
 	else
 		ops_answer_as(q, MHD_HTTP_OK, "image/svg+xml", ops_qr_svg(url, place.code));
+	if (q->response != NULL) /* opened by itself it is a document */
+		MHD_add_response_header(q->response, "Content-Security-Policy", "default-src 'none'");
 }
 
 /* --- the agreement --- */
@@ -384,6 +408,7 @@ void ops_call_put_agreement(struct ops_request *q)
 					   &error);
 	cJSON_Delete(body);
 	if (result == 0) {
+		log_line(LOG_LEVEL_INFO, "agreement", "version=%u by=%s", version, log_text(q->person.name).text);
 		ops_note_detail(q, "version=%u", version);
 		result = ops_get_agreement(q->server->ops, version, &agreement, &error);
 	}

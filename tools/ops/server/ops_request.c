@@ -364,8 +364,8 @@ size_t ops_request_unescape(void *cls, struct MHD_Connection *connection, char *
 cJSON *ops_request_object(struct ops_request *q)
 {
 	struct wire_error error;
-	cJSON *object = q->size == 0 ? cJSON_CreateObject() :
-				       json_parse_object(q->body, q->size, REQUEST_OPERATOR_BODY_MAX, &error);
+	cJSON *object =
+		q->size == 0 ? cJSON_CreateObject() : json_parse_object(q->body, q->size, q->route->body_max, &error);
 	if (object == NULL && q->size == 0)
 		ops_refuse_memory(q);
 	else if (object == NULL)

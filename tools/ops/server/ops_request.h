@@ -15,6 +15,7 @@
 #define REQUEST_OPERATOR_BODY_MAX (64 * 1024)
 #define REQUEST_CUSTOMER_BODY_MAX (4 * 1024)
 #define REQUEST_CALLBACK_BODY_MAX (4 * 1024)
+#define REQUEST_TEXTS_BODY_MAX (256 * 1024) /* both texts of an agreement, all of it escaped */
 #define REQUEST_BODIES_MAX (64 * 1024 * 1024) /* of all requests together; beyond it: 503 */
 #define REQUEST_DRAIN_MAX (16 * 1024 * 1024) /* thrown away for one request; beyond it the connection is closed */
 #define REQUEST_MESSAGE_SIZE 256

@@ -125,6 +125,18 @@ void ops_own_origin(struct ops_request *q, char origin[OPS_ORIGIN_SIZE])
 	snprintf(origin, OPS_ORIGIN_SIZE, "http%s://%s", is_secure(q->server) ? "s" : "", host == NULL ? "" : host);
 }
 
+/* Whether the origin is that of the URL under which the server is known outside, where a proxy may have changed Host. */
+static bool is_public(const struct ops_server *server, const char *origin)
+{
+	const char *url = server->options->public_url;
+	const char *host = url == NULL ? NULL : strstr(url, "://");
+	if (host == NULL)
+		return false;
+	host += strlen("://");
+	size_t length = (size_t)(host - url) + strcspn(host, "/");
+	return strlen(origin) == length && strncasecmp(url, origin, length) == 0;
+}
+
 /* A page of another site may make a browser send a request, though not without these headers and not of this type. */
 static bool is_own_page(struct ops_request *q)
 {
@@ -132,7 +144,7 @@ static bool is_own_page(struct ops_request *q)
 	const char *origin = header(q, MHD_HTTP_HEADER_ORIGIN);
 	const char *site = header(q, "Sec-Fetch-Site");
 	ops_own_origin(q, own);
-	return (origin == NULL || strcasecmp(origin, own) == 0) &&
+	return (origin == NULL || strcasecmp(origin, own) == 0 || is_public(q->server, origin)) &&
 	       (site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0);
 }
 
