@@ -381,6 +381,7 @@ const MISSING = ['metering_door', 'user_door', 'meter', 'plausible', 'commission
 const MISSING_FAULT = 64; // said by the fault itself
 const MISSING_TROUBLE = 1 | 4 | 8 | 16 | 32 | 128;
 const KEPT_MAX = 500; // orders and alarms that came as events: the page stays open for days
+const PAGES_MAX = 5; // of the lists of all boxes, in which one box's rows are looked for
 const QUEUE_TROUBLE = 100; // records: a box that is online sends 500 at once
 const ROLES = ['viewer', 'operator', 'manager'];
 const WIDE = matchMedia('(min-width: 45rem)');
@@ -727,9 +728,19 @@ async function refresh() {
 async function orderPages(query, most, enough = () => false) {
 	const all = [];
 	for (let next = '', i = 0; i < most && next !== null && !enough(all); i++) {
-		const page = await api('GET', 'orders?' + query + next);
+		const page = await api('GET', 'orders' + (query || next ? '?' : '') + query + (query && next ? '&' : '') + next);
 		all.push(...page.orders);
-		next = page.next ? '&before=' + encodeURIComponent(page.next) : null;
+		next = page.next ? 'before=' + encodeURIComponent(page.next) : null;
+	}
+	return all;
+}
+
+async function alarmPages(enough) {
+	const all = [];
+	for (let i = 0, more = true; i < PAGES_MAX && more && !enough(all); i++) {
+		const {alarms} = await api('GET', 'alarms' + (all.length ? '?before=' + all[all.length - 1].number : ''));
+		all.push(...alarms);
+		more = alarms.length > 0;
 	}
 	return all;
 }
@@ -991,9 +1002,8 @@ function boxesView() {
 // --- one box ---
 async function loadBox(box, view) {
 	const mine = (o) => o.box === box;
-	const [status, orders, {alarms}] = await Promise.all([api('GET', path('boxes', box)),
-		orderPages('box=' + encodeURIComponent(box), 5, (all) => all.filter(mine).length >= 20),
-		api('GET', 'alarms?box=' + encodeURIComponent(box))]);
+	const [status, orders, alarms] = await Promise.all([api('GET', path('boxes', box)),
+		orderPages('', PAGES_MAX, (all) => all.filter(mine).length >= 20), alarmPages((all) => all.filter(mine).length >= 30)]);
 	S.boxes.set(box, status);
 	S.recent = orders;
 	view.alarms = alarms.filter(mine);
