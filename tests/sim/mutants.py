@@ -46,9 +46,6 @@ MUTANTS = [
     (8, "src/box/until_full.c", "return f->armed && !f->drawing ?", "return !f->drawing ?", "--seeds 1..20 --faults none"),
     # Charged before a pause is not charged now.
     (8, "src/box/supply.c", "\tuntil_full_begin(&o->until_full);\n", "", "--seeds 1..20 --faults door,crash"),
-    # One low reading is not a lull.
-    (8, "src/box/until_full.c", "if (!f->known || drawing != f->drawing) {", "if (!f->known) {",
-     "--seeds 1..20 --faults none"),
     (9, "hal/core/lock.c", "return l->pulse_ms;", "return 2 * l->pulse_ms;", "--seeds 1..5 --faults none"),
 ]
 
