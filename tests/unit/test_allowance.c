@@ -32,6 +32,10 @@ START_TEST(test_each_has_its_own)
 			ck_assert_int_eq(allowances_use(all, key, 5000), 0);
 		ck_assert_int_eq(allowances_use(all, key, 5000), 1000);
 	}
+	ck_assert_int_eq(allowances_wait(all, 99, 5000), 1000);
+	ck_assert_int_eq(allowances_wait(all, 99, 6000), 0);
+	ck_assert_int_eq(allowances_wait(all, 99, 6000), 0); /* nothing was used */
+	ck_assert_int_eq(allowances_wait(all, 100, 5000), 0);
 	for (uint64_t key = 0; key < 100; key++) /* others were refused meanwhile, and nobody forgotten */
 		ck_assert_int_eq(allowances_use(all, key, 5000), 1000);
 	free(all);

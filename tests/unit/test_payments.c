@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cutvfs.h"
 #include "payments.h"
 
 #define NOW INT64_C(1800000000000)
@@ -301,11 +302,63 @@ START_TEST(outlives_a_restart)
 }
 END_TEST
 
+/* --- power cuts --- */
+
+#define CUTS_MAX 200 /* operations of one payment's end; there are far fewer */
+
+static void open_disk(const char *name)
+{
+	struct ops_options options = {.path = "ops.db", .vfs = name, .random = give_random, .command_ms = 60000};
+
+	OK(ops_open(&options, &ops, &error));
+}
+
+/* The power is cut at one of the operations by which a payment ends. False when it ended before. */
+static bool cut_at(uint64_t operation, enum cut_damage damage)
+{
+	struct payment payment;
+	struct cutvfs *disk = cutvfs_new("payments", operation);
+
+	ck_assert_ptr_nonnull(disk);
+	open_disk("payments");
+	OK(ops_add_account(ops, "ann", OPS_SHARED, 0, &error));
+	OK(make("ann", EURO, "k", &payment));
+	cutvfs_cut_at(disk, cutvfs_operations(disk) + operation, damage);
+	bool told = end(&payment, "r", EURO, PAYMENT_PAID) == 0;
+	bool cut = cutvfs_is_cut(disk);
+	ops_close(ops);
+	if (!cutvfs_is_cut(disk)) /* closing has cut it, or nothing */
+		cutvfs_cut(disk, damage);
+	cutvfs_restore(disk);
+	open_disk("payments");
+	OK(ops_check(ops, &error));
+	bool paid = state_of(payment.id) == PAYMENT_PAID;
+	ck_assert_int_eq(balance("ann"), paid ? EURO : 0);
+	ck_assert_msg(paid || !told, "operation %d: it was said that it is paid", (int)operation);
+	OK(end(&payment, "r", EURO, PAYMENT_PAID)); /* the provider calls again */
+	ck_assert_int_eq(balance("ann"), EURO);
+	OK(ops_check(ops, &error));
+	ops_close(ops);
+	cutvfs_free(disk);
+	return cut;
+}
+
+START_TEST(paid_or_not_after_a_power_cut)
+{
+	uint64_t operation = 1;
+
+	while (cut_at(operation, (enum cut_damage)_i))
+		ck_assert_uint_lt(operation++, CUTS_MAX);
+	ck_assert_uint_gt(operation, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("payments");
 	TCase *calls = tcase_create("calls");
 	TCase *files = tcase_create("files");
+	TCase *cuts = tcase_create("cuts");
 
 	tcase_add_checked_fixture(calls, setup, teardown);
 	tcase_add_test(calls, is_made_once);
@@ -319,7 +372,10 @@ int main(void)
 	tcase_add_checked_fixture(files, setup_file, teardown_file);
 	tcase_add_loop_test(files, check_finds_what_was_planted, 0, sizeof plants / sizeof *plants);
 	tcase_add_test(files, outlives_a_restart);
+	tcase_add_loop_test(cuts, paid_or_not_after_a_power_cut, 0, CUT_DAMAGE_COUNT);
+	tcase_set_timeout(cuts, 60);
 	suite_add_tcase(suite, calls);
+	suite_add_tcase(suite, cuts);
 	suite_add_tcase(suite, files);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -37,6 +37,17 @@ int64_t allowances_use(struct allowances *all, uint64_t key, int64_t now_ms)
 	return allowance_use(&all->each, &all->rows[row][place].until_ms, now_ms);
 }
 
+int64_t allowances_wait(const struct allowances *all, uint64_t key, int64_t now_ms)
+{
+	size_t row = row_of(key);
+	int64_t until_ms = 0;
+	for (size_t i = 0; i < ALLOWANCE_ROW; i++) {
+		if (all->rows[row][i].key == key)
+			until_ms = all->rows[row][i].until_ms;
+	}
+	return allowance_use(&all->each, &until_ms, now_ms);
+}
+
 void allowances_forget(struct allowances *all, uint64_t key)
 {
 	size_t row = row_of(key);

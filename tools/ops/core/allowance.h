@@ -32,6 +32,9 @@ struct allowances {
 /* As allowance_use(). */
 int64_t allowances_use(struct allowances *all, uint64_t key, int64_t now_ms);
 
+/* How long until one more is allowed, which does not count yet; 0: it is. */
+int64_t allowances_wait(const struct allowances *all, uint64_t key, int64_t now_ms);
+
 /* It has all allowed again. */
 void allowances_forget(struct allowances *all, uint64_t key);
 

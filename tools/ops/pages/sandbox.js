@@ -63,11 +63,11 @@ async function answer(id, pay) {
 	if (busy)
 		return;
 	busy = true;
-	$(id).setAttribute('aria-disabled', true);
+	$(id).classList.add('busy');
 	$('result').textContent = '';
 	const done = await call({method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({pay})});
 	busy = false;
-	$(id).setAttribute('aria-disabled', false);
+	$(id).classList.remove('busy');
 	if (done)
 		await load();
 	if (done && !$('back').hidden)

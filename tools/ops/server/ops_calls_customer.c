@@ -14,6 +14,7 @@
 
 #define ORDERS_AT_ONCE 20
 #define CURSOR_SIZE 64
+#define LIMIT_MAX_MS (INT64_C(100) * 366 * 24 * FEE_MS_PER_HOUR) /* a century, as of every grant */
 
 /* --- answers --- */
 
@@ -55,6 +56,30 @@ void ops_call_order_events(struct ops_request *q)
 	struct ops_order order;
 	if (take_order(q, &order))
 		ops_answer_order_events(q, &order);
+}
+
+/* --- how often --- */
+
+static uint64_t key_of(const char *account)
+{
+	uint64_t key = UINT64_C(14695981039346656037); /* FNV-1a */
+	for (; *account != '\0'; account++)
+		key = (key ^ (unsigned char)*account) * UINT64_C(1099511628211);
+	return key;
+}
+
+/* Whether the customer may send a box something more. False: refused. */
+static bool may_send(struct ops_request *q)
+{
+	int64_t wait_ms = allowances_wait(&q->server->doors.orders, key_of(q->person.account), ops_monotonic_now_ms());
+	if (wait_ms > 0)
+		ops_refuse_often(q, wait_ms, "too much was asked for in a short time");
+	return wait_ms == 0;
+}
+
+static void count_sent(struct ops_request *q)
+{
+	allowances_use(&q->server->doors.orders, key_of(q->person.account), ops_monotonic_now_ms());
 }
 
 /* --- a list of them --- */
@@ -148,7 +173,7 @@ static bool read_wish(struct ops_request *q, const cJSON *body, struct order_wis
 	    !ops_take_number(q, body, "agreement", 1, UINT32_MAX, false, &agreement) ||
 	    !ops_take_text(q, body, "until", &until) ||
 	    !ops_take_number(q, body, "limit_mwh", 1, FEE_ENERGY_MAX_MWH, true, &wish->limit_mwh) ||
-	    !ops_take_number(q, body, "limit_ms", 1, REQUEST_EXACT_MAX, true, &wish->limit_ms) ||
+	    !ops_take_number(q, body, "limit_ms", 1, LIMIT_MAX_MS, true, &wish->limit_ms) ||
 	    !ops_take_number(q, body, "limit_micros", 1, FEE_MONEY_MAX_MICROS, true, &wish->limit_micros) ||
 	    !ops_take_number(q, body, "credit_micros", 1, FEE_MONEY_MAX_MICROS, true, &wish->credit_micros))
 		return false;
@@ -192,7 +217,10 @@ static void answer_wish(struct ops_request *q, enum wish_outcome outcome, const 
 	}
 	if (!take_order(q, &order))
 		return;
-	if (outcome == WISH_MADE)
+	if (outcome == WISH_MADE) {
+		count_sent(q);
+		ops_account_changed(q->server,
+				    q->person.account); /* there is less to spend for an order on another box */
 		log_line(LOG_LEVEL_INFO,
 			 "order",
 			 "order=%s box=%s outlet=%d account=%s credit_micros=%" PRId64 " code=%s until=%s",
@@ -203,6 +231,7 @@ static void answer_wish(struct ops_request *q, enum wish_outcome outcome, const 
 			 order.grant.credit_micros,
 			 order.sale.code,
 			 word_name(&ops_until_words, order.sale.until));
+	}
 	ops_wake_box(q->server, order.box);
 	answer_with(q, outcome == WISH_MADE ? MHD_HTTP_CREATED : MHD_HTTP_OK, &order);
 }
@@ -215,7 +244,7 @@ void ops_call_put_own_order(struct ops_request *q)
 	cJSON *body = ops_request_object(q);
 	if (body == NULL)
 		return;
-	if (!read_wish(q, body, &wish)) {
+	if (!read_wish(q, body, &wish) || !may_send(q)) {
 		cJSON_Delete(body);
 		return;
 	}
@@ -235,7 +264,8 @@ static void press(struct ops_request *q, enum command_type type)
 	struct ops_error error;
 	struct ops_order order;
 	bool queued;
-	if (!ops_take_nothing(q) || !take_order(q, &order))
+	/* Nothing is in the way of ending it, and it can end only once. */
+	if (!ops_take_nothing(q) || !take_order(q, &order) || (type != COMMAND_STOP && !may_send(q)))
 		return;
 	int result = ops_press(q->server->ops, q->person.account, q->name, type, ops_wall_now_ms(), &queued, &error);
 	if (result < 0) {
@@ -243,6 +273,7 @@ static void press(struct ops_request *q, enum command_type type)
 		return;
 	}
 	if (queued) {
+		count_sent(q);
 		log_line(LOG_LEVEL_INFO,
 			 "pressed",
 			 "order=%s box=%s type=%s",
@@ -291,7 +322,8 @@ static int add_credit(struct ops_request *q, int64_t micros, const char *key, st
 		 micros,
 		 log_text(key).text);
 	ops_wake_box(q->server, order.box);
-	ops_account_changed(q->server, q->person.account); /* an order on another box has less to spend */
+	ops_account_changed(q->server, q->person.account);
+	count_sent(q);
 	answer_with(q, MHD_HTTP_OK, &order);
 	return 0;
 }
@@ -300,6 +332,7 @@ void ops_call_own_credit(struct ops_request *q)
 {
 	static const char *const fields[] = {"micros", "key", NULL};
 	struct ops_error error;
+	struct ops_order order;
 	const char *key;
 	int64_t micros = 0;
 	int result = 0;
@@ -308,7 +341,7 @@ void ops_call_own_credit(struct ops_request *q)
 		return;
 	if (ops_take_only(q, body, fields) &&
 	    ops_take_number(q, body, "micros", 1, FEE_MONEY_MAX_MICROS, false, &micros) &&
-	    ops_take_text(q, body, "key", &key))
+	    ops_take_text(q, body, "key", &key) && take_order(q, &order) && may_send(q))
 		result = add_credit(q, micros, key, &error);
 	cJSON_Delete(body);
 	if (result < 0)

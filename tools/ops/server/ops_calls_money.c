@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "ops_calls.h"
+#include "ops_customer_order.h"
 #include "ops_who.h"
 #include "units.h"
 
@@ -113,8 +114,10 @@ static void answer_account(struct ops_request *q, int result, const struct ops_e
 {
 	if (result < 0)
 		ops_refuse_core(q, result, error);
-	else if (result == 0)
-		ops_call_account(q);
+	if (result != 0)
+		return;
+	ops_account_changed(q->server, q->name);
+	ops_call_account(q);
 }
 
 void ops_call_recharge(struct ops_request *q)

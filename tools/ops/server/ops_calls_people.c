@@ -20,6 +20,7 @@ void ops_doors_open(struct ops_doors *doors)
 {
 	doors->codes.each = (struct allowance){20, 10000}; /* a whole mobile network may have one address */
 	doors->customers.each = (struct allowance){30, 5000};
+	doors->orders.each = (struct allowance){30, 5000}; /* each is a command and some records on a box's flash */
 	doors->staff.each = (struct allowance){5, 5000}; /* less than the core has for all together */
 }
 

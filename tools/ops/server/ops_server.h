@@ -20,10 +20,12 @@
 
 #define US_PER_MS UINT64_C(1000)
 
-/* How often codes may be asked for and doors tried: by address, and codes by all. Monotonic. */
+/* How often codes may be asked for and doors tried: by address, and codes by all; and how often customers' pages may send
+ * something to a box: by account. Monotonic. */
 struct ops_doors {
 	struct allowances codes, customers, staff;
 	int64_t codes_until_ms;
+	struct allowances orders;
 };
 
 struct ops_server {
