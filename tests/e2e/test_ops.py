@@ -232,8 +232,8 @@ class Access(ops.OpsTest):
             server.provision(name)
         self.assertEqual([b["box"] for b in server.operator("GET", "boxes?what=ever")["boxes"]], ["A.b_c-9", "a", "b"])
         status = server.status("a")
-        self.assertEqual(status, {"box": "a", "ledger": "", "accepted_through": 0, "connected": False, "heard": None,
-                                  "outlets": []})
+        self.assertEqual(status, {"box": "a", "ledger": "", "accepted_through": 0, "queue": None, "commands": 0,
+                                  "connected": False, "heard": None, "outlets": []})
         self.assertEqual(server.operator("GET", "boxes/a/records"), {"ledger": "", "records": [], "refused": []})
         self.assertEqual(server.operator("GET", "server")["boxes"], 3)
 

@@ -63,11 +63,11 @@ async function answer(id, pay) {
 	if (busy)
 		return;
 	busy = true;
-	$(id).classList.add('busy');
+	$(id).setAttribute('aria-disabled', true);
 	$('result').textContent = '';
 	const done = await call({method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify({pay})});
 	busy = false;
-	$(id).classList.remove('busy');
+	$(id).setAttribute('aria-disabled', false);
 	if (done)
 		await load();
 	if (done && !$('back').hidden)
