@@ -1,5 +1,5 @@
-/* tools/ops/core/customers.h: what a customer does: orders the outlet whose code it has read, presses the buttons of its
- * own order, and sees what became of it.
+/* tools/ops/core/customers.h: what a customer does: orders the outlet whose code it has read, presses the buttons of
+ * its own order, and sees what became of it.
  *
  * Room: tools/ops/core. Errors and times as in ops.h. Whose order it is is judged here: somebody else's is -ENOENT,
  * exactly as one that does not exist. */

@@ -596,7 +596,7 @@ async function signOut() {
 	await call('DELETE', 'session');
 	['sent', 'agreed', 'put', 'payment', 'added', 'plugged'].forEach((name) => keep(name, null));
 	me = null;
-	go('#');
+	await route();
 }
 
 /* --- agreement, choice, unlock --- */
@@ -942,6 +942,7 @@ function refusal(o) {
 function drawPhase(o, phase) {
 	const listed = ['plug', 'missing', 'paused'].includes(phase) ? o.live.missing : [];
 	const r = phase !== 'over' && o.receipt;
+	const [head, rest] = ['supplying', 'paused', 'ending'].includes(phase) ? gauges(o) : [];
 	const warnings = [
 		o.refused && refusal(o),
 		!o.connected && phase !== 'over' && t('no_box'),
@@ -953,8 +954,10 @@ function drawPhase(o, phase) {
 		phase === 'supplying' && h('p.state.live', o.label),
 		h('p', t('p_' + phase + '_do')),
 		warnings.length > 0 && h('ul', warnings.map((text) => h('li.warn', text))),
-		['supplying', 'paused', 'ending'].includes(phase) && gauges(o),
+		/* Stop is seen without scrolling. */
+		head,
 		acts(ACTS[phase](o)),
+		rest,
 		r && [list([t('total'), money(r.amount_micros)]), h('p.hint', t('r_' + r.reason)),
 			acts(link(place(o.order, 'receipt'), t('receipt'), '.plain'))]);
 	if (warnings.join(' ') !== told)
@@ -1009,9 +1012,9 @@ function gauges(o) {
 	const limit = o[(MODES[o.until] || [])[0]];
 	const big = (name) => h('p.big', h('small', t(name)), h('span', {id: 'f-' + name}));
 	return [
-		h('div.two', big('used'), big('cost')),
-		limit && h('progress', {id: 'limit', max: limit, 'aria-label': t('limit')}),
-		h('p.hint', {id: 'f-old'}),
+		[h('div.two', big('used'), big('cost')),
+			limit && h('progress', {id: 'limit', max: limit, 'aria-label': t('limit')}),
+			h('p.hint', {id: 'f-old'})],
 		list(limit && [t('limit'), {energy: kwh, time: span, amount: money}[o.until](limit)],
 			...['duration', 'power', 'left', 'time_left', 'balance_then'].map((name) => [t(name), '', 'f-' + name])),
 	];
