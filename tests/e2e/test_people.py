@@ -7,6 +7,7 @@ usage: test_people.py --contract ops-api.yaml --meterbox-ops PATH [--seed N] [un
 import gzip
 import html.parser
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -399,6 +400,28 @@ class Doors(PeopleTest):
         self.assertEqual(signed, {"name": "vera", "role": "operator"})
         boss.ask("DELETE", "/v1/operator/staff/vera")
         self.assert_refused(vera.call("GET", "/v1/operator/session"), 401, "unauthorized")
+
+    def test_a_body_that_comes_after_the_session_has_ended(self):
+        """Who is removed, or signs out, does nothing more by a request that had begun before."""
+        server = self.ops()
+        body = b'{"role":"manager","password":"a password of nobody"}'
+        for ended_by in ("removed", "signed out"):
+            boss = Person(server).staff("boss", "manager")
+            token = boss.cookies["meterbox_staff"][0]
+            with socket.create_connection(("127.0.0.1", server.port), timeout=box.PATIENCE_S) as peer:
+                head = (f"PUT /v1/operator/staff/ghost HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                        f"Cookie: meterbox_staff={token}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+                        "Expect: 100-continue\r\n\r\n")
+                peer.sendall(head.encode())
+                self.assertIn(b" 100 ", peer.recv(100))  # the head was judged, and was good
+                if ended_by == "removed":
+                    server.operator("DELETE", "staff/boss", {})
+                else:
+                    boss.ask("DELETE", "/v1/operator/session")
+                peer.sendall(body)
+                with peer.makefile("rb") as answer:
+                    self.assertIn(b" 401 ", answer.readline(), ended_by)
+        self.assertNotIn("ghost", [one["name"] for one in server.operator("GET", "staff")["staff"]])
 
     def test_passwords_that_are_tried_too_often(self):
         server = self.ops()
