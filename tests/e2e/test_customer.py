@@ -520,6 +520,26 @@ class Orders(CustomerTest):
         self.assertEqual(self.ann.ask("GET", "/v1/customer/orders"), {"orders": [], "next": None})
         self.assertEqual(self.ops.balance(self.ann.account), 5 * EURO)
 
+    def test_only_at_the_price_that_was_shown(self):
+        offer = Person(self.ops).ask("GET", "/v1/customer/outlets/A-1")
+        seen = {name: offer["tariff"][name] for name in ("id", "version")}
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 1, "tariff": {**TARIFF, "energy_price_micros": 100 * EURO}})
+        number = new_number()
+        answer = self.ann.call("PUT", path_of(number), {"code": "A-1", "agreement": 1, "until": "credit", "tariff": seen})
+        self.assert_refused(answer, 409, "tariff_changed")
+        self.ops.operator("PUT", "tariffs/night", {"replaces": 0, "tariff": TARIFF})
+        self.ops.operator("PUT", "outlets/A-1", {"box": "box-1", "outlet": 1, "tariff": "night", "label": "Socket 1"})
+        answer = self.ann.call("PUT", path_of(number), {"code": "A-1", "agreement": 1, "until": "credit", "tariff": seen})
+        self.assert_refused(answer, 409, "tariff_changed")  # the same version, of another one
+        self.assertEqual(self.ops.balance(self.ann.account), 5 * EURO)
+        for wrong in ({}, [], "flat", {"id": "night"}, {"id": "night", "version": 0}, {"id": 1, "version": 1},
+                      {"id": "night", "version": 1, "more": 1}):
+            self.order(self.ann, number, 400, tariff=wrong)
+        self.order(self.ann, number, tariff={"id": "night", "version": 1})
+        self.ops.operator("PUT", "tariffs/night", {"replaces": 1, "tariff": {**TARIFF, "energy_price_micros": 1}})
+        again = self.order(self.ann, number, 200, tariff={"id": "night", "version": 1})  # it was made before that
+        self.assertEqual(again["tariff"]["version"], 1)
+
     def test_without_money(self):
         poor = self.customer(self.ops, BOB)
         self.assertEqual(self.order(poor, status=402)["error"]["code"], "insufficient_funds")
@@ -809,6 +829,17 @@ class Payments(CustomerTest):
             self.assert_refused(answer, 401, "unauthorized")
         ann.ask("POST", "/v1/sandbox/payments/" + payment["payment"], {"pay": True})
         self.assertEqual(ann.ask("GET", "/v1/customer/session")["balance_micros"], EURO)
+
+    def test_another_currency(self):
+        """What was paid in euros buys nothing that is priced in dollars."""
+        self.shop(self.ops)
+        self.assertEqual(self.callback().status, 200)
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 1, "tariff": {**TARIFF, "currency": "USD"}})
+        answer = self.ann.call("PUT", path_of(new_number()), {"code": "A-1", "agreement": 1, "until": "credit"})
+        self.assert_refused(answer, 409, "outlet_unavailable")
+        self.assertEqual(self.balance(), 5 * EURO)
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 2, "tariff": TARIFF})
+        self.order(self.ann)
 
     def test_a_server_that_takes_none(self):
         closed = self.server()
