@@ -314,6 +314,39 @@ class Doors(PeopleTest):
             answer = self.plain(boss, "/v1/operator/accounts/ann", {"kind": "shared"}, {**JSON, **host, "Origin": origin})
             self.assertEqual(answer.status, status, answer)
 
+    def test_addresses_behind_a_proxy(self):
+        """Who tries doors too often shuts them for itself only: whom the proxy speaks for is counted, not who says so."""
+        server = self.ops("--behind-proxy")
+        boss, visitor = Person(server).staff("boss", "manager"), Person(server)
+        wrong = {"name": "nobody", "password": "x"}
+        def attempt(person, address, body=wrong):
+            return person.call("POST", "/v1/operator/session", body, {"X-Forwarded-For": address})
+        mine = ["203.0.113.7", "203.0.113.7:4711", "198.51.100.1, 203.0.113.7", "::ffff:203.0.113.7", "x,203.0.113.7 "]
+        for address in mine:
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")
+        for address in mine:
+            self.assert_refused(attempt(visitor, address), 429, "too_many")
+        head = "".join(f"X-Forwarded-For: {address}\r\n" for address in ("198.51.100.2", "203.0.113.7"))
+        got = ops.raw(server, (f"POST /v1/operator/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{head}"
+                               "Content-Length: 32\r\nConnection: close\r\n\r\n"
+                               '{"name":"nobody","password":"x"}').encode())
+        self.assertIn(b" 429 ", got.split(b"\r\n")[0])
+        network = ["2001:db8:1:2::1", "[2001:db8:1:2::2]", "[2001:db8:1:2::3]:80", "2001:db8:1:2::4", "2001:db8:1:2::5"]
+        for address in network:
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")
+        self.assert_refused(attempt(visitor, "2001:db8:1:2:3::"), 429, "too_many")
+        for address in ("", "unknown", "[", "]", ":", "1.2.3", "x" * 100, "[" + "0" * 60 + "]", ",", "2001:db8::1]"):
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")  # it says nothing
+        good = {"name": "boss", "password": PASSWORD}
+        self.assertEqual(attempt(boss, "198.51.100.1", good).status, 200)
+        for number in range(20):
+            answer = visitor.call("POST", "/v1/customer/codes", {"contact": f"+1555000{number:04}"},
+                                  {"X-Forwarded-For": "203.0.113.7"})
+            self.assertEqual(answer.status, 202)
+        for address, status in (("203.0.113.7", 429), ("198.51.100.1", 202)):
+            answer = visitor.call("POST", "/v1/customer/codes", {"contact": "ann@example.org"}, {"X-Forwarded-For": address})
+            self.assertEqual(answer.status, status)
+
     def test_public_url(self):
         """Where a proxy changes Host, it says what the server's own address is."""
         server = self.ops("--behind-proxy", "--public-url", "https://power.example:8443/station")

@@ -290,6 +290,7 @@ int ops_sign_in_customer(struct ops *ops, const char *contact, const char *code,
 void ops_people_begin(struct ops *ops)
 {
 	ops->passwords.each = (struct allowance){5, MINUTE_MS}; /* wrong ones for a name */
+	ops->random(ops->ctx, &ops->passwords.secret, sizeof ops->passwords.secret);
 }
 
 static int check_staff(const char *name, const char *password, struct ops_error *error)

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "log.h"
 #include "ops_calls.h"
@@ -16,19 +17,33 @@
 /* All contacts together: a stranger's loop shall not send the world messages at the operator's cost. */
 static const struct allowance all_codes = {60, 1000};
 
-void ops_doors_open(struct ops_doors *doors)
+bool ops_doors_open(struct ops_doors *doors)
 {
+	struct allowances *const all[] = {&doors->codes, &doors->customers, &doors->orders, &doors->staff};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (getrandom(&all[i]->secret, sizeof all[i]->secret, 0) != sizeof all[i]->secret)
+			return false;
+	}
 	doors->codes.each = (struct allowance){20, 10000}; /* a whole mobile network may have one address */
 	doors->customers.each = (struct allowance){30, 5000};
 	doors->orders.each = (struct allowance){30, 5000}; /* each is a command and some records on a box's flash */
 	doors->staff.each = (struct allowance){5, 5000}; /* less than the core has for all together */
+	return true;
 }
 
-/* False: refused, as the address has asked too often. Where all have one address there is no such limit. */
+/* Behind a proxy it is what that says; where all have one address there is none that tells anything. */
+static bool find_address(struct ops_request *q, uint64_t *address)
+{
+	if (q->server->options->behind_proxy)
+		return ops_peer_forwarded(q->connection, address);
+	return q->server->addresses_differ && ops_peer_address(q->connection, address);
+}
+
+/* False: refused, as the address has asked too often. Where it is not known there is no such limit. */
 static bool enter(struct ops_request *q, struct allowances *door)
 {
 	uint64_t address;
-	if (!q->server->addresses_differ || !ops_peer_address(q->connection, &address))
+	if (!find_address(q, &address))
 		return true;
 	int64_t wait_ms = allowances_use(door, address, ops_monotonic_now_ms());
 	if (wait_ms > 0)
