@@ -696,6 +696,41 @@ class LiveEvents(CustomerTest):
         self.assertEqual(events.until(lambda o: o["state"] == "done")["receipt"]["reason"], "customer")
         self.ops.tap.check()
 
+    def test_customers_do_not_crowd_out_the_desk(self):
+        server = self.server("--max-connections", "64", tapped=False)  # 7 may look on
+        self.shop(server)
+        ann, bob = self.customer(server, ANN, EURO), self.customer(server, BOB, EURO)
+        numbers = self.order(ann)["order"], self.order(bob, code="A-2")["order"]
+        answers = []
+        for person, number in ((ann, numbers[0]), (bob, numbers[1])):
+            for _ in range(STREAMS_MAX):
+                events = Events(person, number)
+                self.addCleanup(events.close)
+                answers.append(events.response.status)
+        self.assertEqual(answers, [200] * 5 + [429] * 3)
+        desk = server.connect()
+        self.addCleanup(desk.close)
+        desk.request("GET", "/v1/operator/events", headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"})
+        self.assertEqual(desk.getresponse().status, 200)
+
+    def test_a_stranger_signs_out(self):
+        """That makes nobody's page look, which takes time: what only looking would show stays unseen."""
+        events = self.events()
+        self.assertTrue(events.next())
+        other = sqlite3.connect(self.ops.path("ops.db"), isolation_level=None)
+        other.execute("DELETE FROM session")
+        other.close()
+        stranger = Person(self.ops)
+        def streams():
+            return self.ops.operator("GET", "server")["streams"]
+        before = streams()
+        for headers in ({}, {"Cookie": "meterbox_customer=" + "0" * 64}):
+            for path in ("/v1/customer/session", "/v1/operator/session"):
+                self.assertEqual(stranger.call("DELETE", path, {}, headers).status, 200)
+                self.assertEqual({streams() for _ in range(20)}, {before})
+        self.customer(self.ops, BOB).ask("DELETE", "/v1/customer/session")
+        self.assertIsNone(events.next())  # it looks when somebody was in
+
     def test_signing_out_ends_it(self):
         ann = Person(self.ops).customer(ANN)  # on another telephone
         mine, others = self.events(), self.events(ann)

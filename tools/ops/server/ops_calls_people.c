@@ -232,16 +232,16 @@ void ops_call_staff_in(struct ops_request *q)
 static void sign_out(struct ops_request *q, enum person_kind kind)
 {
 	struct ops_error error;
-	int result = 0;
 	if (!ops_take_nothing(q))
 		return;
-	if (ops_find_cookie(q, kind))
-		result = ops_end_session(q->server->ops, q->session, &error);
+	bool found = ops_find_cookie(q, kind);
+	int result = found ? ops_end_session(q->server->ops, q->session, &error) : 0;
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
 	if (q->status != 0)
 		return;
-	ops_streams_wake_watchers(q->server); /* what this session looks on at ends */
+	if (found) /* what this session looks on at ends; nobody else makes all others look */
+		ops_streams_wake_watchers(q->server);
 	ops_set_cookie(q, kind, "");
 	answer_ok(q);
 }

@@ -266,7 +266,7 @@ static bool has_room(struct ops_request *q)
 		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
 	else if (all.count >= CUSTOMER_STREAMS_MAX)
 		ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "%u pages of yours look on", all.count);
-	else if (!ops_streams_have_room(&q->server->streams))
+	else if (!ops_streams_have_room(&q->server->streams, false))
 		ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "too many look on; come back later");
 	else
 		q->retry_s = 0;

@@ -189,7 +189,7 @@ void ops_call_desk_events(struct ops_request *q)
 {
 	struct ops_error error;
 	int64_t alarm;
-	if (!ops_may_stream(q, ops_streams_have_room(&q->server->streams)))
+	if (!ops_may_stream(q, ops_streams_have_room(&q->server->streams, true)))
 		return;
 	int result = ops_newest_alarm(q->server->ops, &alarm, &error);
 	if (result < 0) {
