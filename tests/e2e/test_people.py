@@ -347,6 +347,19 @@ class Doors(PeopleTest):
             answer = visitor.call("POST", "/v1/customer/codes", {"contact": "ann@example.org"}, {"X-Forwarded-For": address})
             self.assertEqual(answer.status, status)
 
+    def test_strangers_do_not_keep_staff_out(self):
+        """Who signs in from where that name has signed in before is not held up by what others try elsewhere."""
+        server = self.ops("--behind-proxy")
+        visitor = Person(server)
+        server.operator("PUT", "staff/boss", {"role": "manager", "password": PASSWORD})
+        def attempt(address, password):
+            return visitor.call("POST", "/v1/operator/session", {"name": "boss", "password": password},
+                                {"X-Forwarded-For": address}).status
+        self.assertEqual(attempt("198.51.100.1", PASSWORD), 200)
+        tried = [attempt(f"203.0.113.{number}", "wrong-password") for number in range(8)]
+        self.assertEqual(tried[:5] + tried[-1:], [401] * 5 + [429])
+        self.assertEqual([attempt("203.0.113.100", PASSWORD), attempt("198.51.100.1", PASSWORD)], [429, 200])
+
     def test_public_url(self):
         """Where a proxy changes Host, it says what the server's own address is."""
         server = self.ops("--behind-proxy", "--public-url", "https://power.example:8443/station")

@@ -165,9 +165,6 @@ void ops_call_me(struct ops_request *q)
 struct door {
 	enum person_kind kind;
 	const char *fields[3]; /* who, the secret, NULL */
-	int (*sign_in)(struct ops *ops, const char *who, const char *secret, int64_t now_ms,
-		       char token[PEOPLE_TOKEN_SIZE], struct person *person, enum sign_in *outcome, int64_t *wait_ms,
-		       struct ops_error *error);
 	const char *code, *why; /* of a wrong secret */
 };
 
@@ -180,6 +177,21 @@ static void refuse_entry(struct ops_request *q, const struct door *door, enum si
 			q, MHD_HTTP_UNAUTHORIZED, "code_void", "no code is open for this contact: ask for a new one");
 	else
 		ops_refuse(q, MHD_HTTP_UNAUTHORIZED, door->code, "%s", door->why);
+}
+
+/* texts: who, and the secret. */
+static int ask_core(struct ops_request *q, enum person_kind kind, const char *const texts[2],
+		    char token[PEOPLE_TOKEN_SIZE], enum sign_in *outcome, int64_t *wait_ms, struct ops_error *error)
+{
+	struct ops *ops = q->server->ops;
+	uint64_t place = 0;
+	int64_t now_ms = ops_wall_now_ms();
+	if (kind == PERSON_CUSTOMER)
+		return ops_sign_in_customer(
+			ops, texts[0], texts[1], now_ms, token, &q->person, outcome, wait_ms, error);
+	if (!find_address(q, &place))
+		place = 0;
+	return ops_sign_in_staff(ops, texts[0], texts[1], place, now_ms, token, &q->person, outcome, wait_ms, error);
 }
 
 /* False: refused. */
@@ -195,8 +207,7 @@ static bool sign_in(struct ops_request *q, const struct door *door, struct allow
 		cJSON_Delete(object);
 		return false;
 	}
-	int result = door->sign_in(
-		q->server->ops, texts[0], texts[1], ops_wall_now_ms(), token, &q->person, &outcome, &wait_ms, &error);
+	int result = ask_core(q, door->kind, texts, token, &outcome, &wait_ms, &error);
 	cJSON_Delete(object);
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
@@ -209,22 +220,16 @@ static bool sign_in(struct ops_request *q, const struct door *door, struct allow
 
 void ops_call_customer_in(struct ops_request *q)
 {
-	static const struct door door = {PERSON_CUSTOMER,
-					 {"contact", "code", NULL},
-					 ops_sign_in_customer,
-					 "wrong_code",
-					 "this is not the code that was sent last"};
+	static const struct door door = {
+		PERSON_CUSTOMER, {"contact", "code", NULL}, "wrong_code", "this is not the code that was sent last"};
 	if (sign_in(q, &door, &q->server->doors.customers))
 		ops_call_me(q);
 }
 
 void ops_call_staff_in(struct ops_request *q)
 {
-	static const struct door door = {PERSON_STAFF,
-					 {"name", "password", NULL},
-					 ops_sign_in_staff,
-					 "wrong_password",
-					 "the name or the password is wrong"};
+	static const struct door door = {
+		PERSON_STAFF, {"name", "password", NULL}, "wrong_password", "the name or the password is wrong"};
 	if (sign_in(q, &door, &q->server->doors.staff))
 		ops_call_staff_me(q);
 }
