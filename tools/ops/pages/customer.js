@@ -217,7 +217,7 @@ const OURS = ['meter_silent', 'meter_implausible', 'breaker_fault', 'storage', '
 
 const $ = (id) => document.getElementById(id);
 
-/* A browser that keeps nothing only forgets at a reload what was typed. */
+/* A browser may keep nothing. */
 function kept(name) {
 	try {
 		return JSON.parse(localStorage.getItem('meterbox.' + name));
@@ -241,7 +241,7 @@ const t = (key, ...values) => (TEXTS[key] || ['', ''])[zh ? 1 : 0].replace(/\{(\
 const locale = () => zh ? 'zh-CN' : 'en-GB';
 const rateName = (name) => t('rate_' + name) || name;
 
-/* Millionths with `least` to `most` decimals, not rounded: the whole part is formatted, the digits are put in. */
+/* Millionths with `least` to `most` decimals, not rounded: only the whole part is formatted. */
 function decimal(millionths, least, most, options) {
 	const size = Math.abs(millionths);
 	const whole = (size - size % 1e6) / 1e6;
@@ -767,7 +767,7 @@ async function pay(micros) {
 	leave(payment);
 }
 
-/* To the provider's page. Our own sandbox is told where to come back to. */
+/* Our own sandbox is told where to come back to. */
 function leave(payment) {
 	const url = new URL(payment.pay_url, location.href);
 	if (!/^https?:$/.test(url.protocol))
@@ -892,7 +892,9 @@ async function viewOrder(number, part) {
 	};
 }
 
-function take(answer) {
+function take(answer, since = taken) {
+	if (since !== taken) /* an event was faster */
+		return;
 	order = answer;
 	taken = now();
 	keep('put', null); /* it has arrived, whatever became of the answer */
@@ -969,7 +971,10 @@ function drawPhase(o, phase) {
 
 const signsOut = () => button('out', t('sign_out'), signOut, '.plain');
 const does = (type, text, style) =>
-	button(type, t(text || type), async () => take(await call('POST', path(order.order, type))), style);
+	button(type, t(text || type), async () => {
+		const since = taken;
+		take(await call('POST', path(order.order, type)), since);
+	}, style);
 const plugged = (text, value, style) => button(text, t(text), () => {
 	keep('plugged', value);
 	drawOrder();
