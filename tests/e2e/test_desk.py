@@ -19,6 +19,7 @@ from tapped import TappedOps, read_contract, unseen  # noqa: E402
 PLACE = {"tariff": "day", "label": "Pier 1, left"}
 MINUTE_MS = 60000
 HOUR_MS = 60 * MINUTE_MS
+STAFF_STREAMS_MAX = 16
 ROWS_AT_ONCE = 100
 READERS = {"listOrders", "listAccounts", "listPostings", "listAlarms", "getSeries", "streamDesk"}
 
@@ -388,6 +389,21 @@ class LiveEvents(DeskTest):
         self.played.report(progress(1, state="ready", order="o-1", power_mw=5))
         status, _ = events.until("box", lambda status: status["outlets"][0]["progress"]["power_mw"] == 5)
         self.assertEqual(status, self.server.status("box-1"))
+        self.server.tap.check()
+
+    def test_one_of_the_staff_leaves_room_for_others(self):
+        vera, boss = Person(self.server).staff("vera", "viewer"), Person(self.server).staff("boss", "manager")
+        opened = [self.events(vera) for _ in range(STAFF_STREAMS_MAX)]
+        with self.assertRaises(ops.Refused) as refused:
+            self.events(vera)
+        self.assert_refused(refused.exception.args[0], 429, "too_many_streams")
+        self.assertGreater(int(refused.exception.args[0].headers["Retry-After"]), 0)
+        self.events(boss)
+        for _ in range(2):  # programs have no limit of their own
+            self.events()
+        opened.pop().close()
+        box.wait_for("room again", lambda: self.server.operator("GET", "server")["streams"] == STAFF_STREAMS_MAX + 2)
+        self.events(vera)
         self.server.tap.check()
 
     def test_a_box_that_is_not_heard(self):

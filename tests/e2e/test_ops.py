@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -269,6 +270,24 @@ class Money(ops.OpsTest):
             self.refused(400, "bad_request", "POST", "accounts/ann/recharges", body)
         server.account("name with spaces/and %", 7)
         self.assertEqual(server.balance("name with spaces/and %"), 7)
+        self.assertEqual(server.check(), [])
+
+    def test_a_check_of_many_books(self):
+        """It looks at each once: the one thread has to serve boxes, too, and whoever may look may ask for it."""
+        server = self.server = self.ops()
+        server.stop()
+        many = range(30000)
+        store = sqlite3.connect(server.path("ops.db"))
+        with store:
+            store.executemany("INSERT INTO account VALUES(?, 'shared', 0)", ((f"c-{n}",) for n in many))
+            store.executemany("INSERT INTO posting(key, from_book, to_book, micros, order_number)"
+                              " VALUES(?, 'cash', ?, 5, '')", ((f"pay:{n:032x}", f"customer:c-{n}") for n in many))
+            store.executemany("INSERT INTO payment VALUES(?, ?, 'k', 5, 'EUR', 'paid', 'r', 0, 0)",
+                              ((f"{n:032x}", f"c-{n}") for n in many))
+            store.executemany("INSERT INTO book VALUES(?, 5)", ((f"customer:c-{n}",) for n in many))
+            store.execute("INSERT INTO book VALUES('cash', ?)", (-5 * len(many),))
+        store.close()
+        server.start()
         self.assertEqual(server.check(), [])
 
     def test_orders_refused(self):

@@ -13,6 +13,7 @@
 #include "ops_calls.h"
 
 #define DESK_REST_MS 1000 /* between two events of one box */
+#define STAFF_STREAMS_MAX 16 /* of one of the staff: each tells all that changes */
 #define EVENTS_AT_ONCE 16 /* of each kind, in one text */
 #define REPEATS_SEEN 8 /* so far back a change of the same order is found */
 
@@ -20,6 +21,7 @@ struct desk_stream {
 	struct ops_server *server;
 	struct ops_stream *stream;
 	char session[PEOPLE_TOKEN_SIZE]; /* of whoever looks on; empty: a program */
+	char name[PEOPLE_CONTACT_SIZE]; /* of the same */
 	uint64_t change; /* of the last box that was sent */
 	uint64_t until; /* the last change of this round; 0: between two rounds */
 	uint64_t orders; /* how many changes of orders were sent */
@@ -125,15 +127,26 @@ static int may_look(const struct desk_stream *s, struct ops_error *error)
 	return found <= 0 ? found : person.kind == PERSON_STAFF;
 }
 
+static int add_events(struct events *events, struct ops_error *error)
+{
+	struct ops *ops = events->stream->server->ops;
+	int result = ops_begin_reading(ops, error);
+	if (result < 0)
+		return result;
+	result = add_boxes(events, error);
+	if (result == 0)
+		result = add_orders(events, error);
+	if (result == 0)
+		result = add_alarms(events, error);
+	ops_end_reading(ops);
+	return result;
+}
+
 /* The next events of this round. 1, 0 when there is nothing more in it, or a negative errno. */
 static int make_text(struct desk_stream *s, struct ops_stream_text *text, struct ops_error *error)
 {
 	struct events events = {.stream = s, .file = open_memstream(&text->text, &text->length)};
-	int result = events.file == NULL ? -ENOMEM : add_boxes(&events, error);
-	if (result == 0)
-		result = add_orders(&events, error);
-	if (result == 0)
-		result = add_alarms(&events, error);
+	int result = events.file == NULL ? -ENOMEM : add_events(&events, error);
 	bool whole = events.file != NULL && fclose(events.file) == 0;
 	if (!whole && (result == 0 || events.file == NULL)) {
 		snprintf(error->text, sizeof error->text, "out of memory");
@@ -185,11 +198,40 @@ static void close_stream(void *ctx, bool ended)
 
 static const struct ops_stream_source desk_source = {.next = find_events, .close = close_stream};
 
+/* --- begin --- */
+
+struct staff_streams {
+	const char *name;
+	unsigned count;
+};
+
+static bool count_stream(void *arg, void *ctx)
+{
+	struct staff_streams *all = arg;
+	const struct desk_stream *s = ctx;
+	all->count += strcmp(s->name, all->name) == 0;
+	return true;
+}
+
+/* Programs have no limit of their own. False: refused. */
+static bool has_own_room(struct ops_request *q)
+{
+	struct staff_streams all = {.name = q->person.name};
+	if (q->by_token)
+		return true;
+	ops_streams_each(q->server, &desk_source, count_stream, &all);
+	if (all.count < STAFF_STREAMS_MAX)
+		return true;
+	q->retry_s = REQUEST_RETRY_S;
+	ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "%u pages of yours look on", all.count);
+	return false;
+}
+
 void ops_call_desk_events(struct ops_request *q)
 {
 	struct ops_error error;
 	int64_t alarm;
-	if (!ops_may_stream(q, ops_streams_have_room(&q->server->streams)))
+	if (!has_own_room(q) || !ops_may_stream(q, ops_streams_have_room(&q->server->streams, true)))
 		return;
 	int result = ops_newest_alarm(q->server->ops, &alarm, &error);
 	if (result < 0) {
@@ -208,6 +250,7 @@ void ops_call_desk_events(struct ops_request *q)
 		.alarm = alarm,
 	};
 	memcpy(s->session, q->session, sizeof s->session);
+	memcpy(s->name, q->person.name, sizeof s->name);
 	q->response = ops_stream_begin(q->server, q->connection, &desk_source, s, WATCHER_HEARTBEAT_MS, &s->stream);
 	if (q->response == NULL) {
 		free(s);

@@ -59,9 +59,12 @@ void ops_streams_close(struct ops_streams *streams)
 	streams->hangup_fd = -1;
 }
 
-bool ops_streams_have_room(const struct ops_streams *streams)
+bool ops_streams_have_room(const struct ops_streams *streams, bool staff)
 {
-	return streams->count < streams->max && streams->watcher_count < streams->max / WATCHERS_SHARE;
+	unsigned room = streams->max / WATCHERS_SHARE;
+	if (!staff && room > 1)
+		room -= (room + WATCHERS_STAFF_SHARE - 1) / WATCHERS_STAFF_SHARE;
+	return streams->count < streams->max && streams->watcher_count < room;
 }
 
 /* --- what is sent --- */
