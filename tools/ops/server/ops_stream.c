@@ -59,9 +59,11 @@ void ops_streams_close(struct ops_streams *streams)
 	streams->hangup_fd = -1;
 }
 
-bool ops_streams_have_room(const struct ops_streams *streams)
+bool ops_streams_have_room(const struct ops_streams *streams, bool staff)
 {
-	return streams->count < streams->max && streams->watcher_count < streams->max / WATCHERS_SHARE;
+	unsigned watchers = streams->max / WATCHERS_SHARE;
+	unsigned kept = staff ? 0 : watchers / WATCHERS_KEPT;
+	return streams->count < streams->max && streams->watcher_count < watchers - kept;
 }
 
 /* --- what is sent --- */
