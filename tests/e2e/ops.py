@@ -5,6 +5,7 @@ Used by the tests of this folder and by tests/bench; Python's standard library o
 conditions, never for a time."""
 import argparse
 import base64
+import datetime
 import errno
 import gzip
 import hashlib
@@ -29,6 +30,12 @@ from box import COMPLAINTS, PATIENCE_S, price, tail, tariff, wait_for
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
 TIME = "2026-11-21T01:38:46.123Z"
+
+
+def time_text(at_ms):
+    """A moment of Unix time in ms, as the wire has it."""
+    at = datetime.datetime.fromtimestamp(at_ms // 1000, datetime.timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"
 
 
 class Answer:
@@ -249,14 +256,16 @@ class Person:
         wanted = {"Sec-Fetch-Site": "same-origin"}
         if method not in ("GET", "HEAD"):
             wanted.update({"Content-Type": "application/json", "Origin": self.ops.origin()})
-        sent = [f"{name}={value}" for name, (value, place) in self.cookies.items()
-                if (path + "/").startswith(place + "/")]
-        if sent:
-            wanted["Cookie"] = "; ".join(sent)
-        answer = self.ops.call(method, path, body, None, {**wanted, **(headers or {})})
+        answer = self.ops.call(method, path, body, None, {**wanted, **self.cookie(path), **(headers or {})})
         for line in answer.headers.get_all("Set-Cookie") or ():
             self.keep(line)
         return answer
+
+    def cookie(self, path):
+        """The header that the path gets; none without a cookie."""
+        sent = [f"{name}={value}" for name, (value, place) in self.cookies.items()
+                if (path + "/").startswith(place + "/")]
+        return {"Cookie": "; ".join(sent)} if sent else {}
 
     def keep(self, line):
         (name, value), *attributes = (part.strip().split("=", 1) for part in line.split(";") if "=" in part)
@@ -293,6 +302,52 @@ class Person:
 
 class Refused(Exception):
     """A stream was not opened; the answer is args[0]."""
+
+
+class Events:
+    """Server-sent events as a page reads them."""
+
+    def __init__(self, ops, path, headers):
+        self.connection = ops.connect()
+        self.connection.request("GET", path, headers=headers)
+        self.response = self.connection.getresponse()
+        if self.response.status != 200:
+            answer = Answer(self.response)
+            self.connection.close()
+            raise Refused(answer)
+        if self.block() != [": open"]:
+            raise AssertionError("a stream begins with a comment")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.response.close()
+        self.connection.close()
+
+    def block(self):
+        """The lines of one event or comment; [] when the server has ended the stream."""
+        lines = []
+        while (line := self.response.readline()) != b"\n":
+            if not line:
+                return []
+            lines.append(line.decode().rstrip("\n"))
+        return lines
+
+    def item(self):
+        """(event, object), (None, comment), or None when the server has ended the stream."""
+        lines = self.block()
+        if not lines:
+            return None
+        if lines[0].startswith(":"):
+            return None, lines[0]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if set(fields) != {"event", "data"}:
+            raise AssertionError(f"not an event: {lines}")
+        return fields["event"], json.loads(fields["data"])
 
 
 class Stream:
