@@ -15,6 +15,13 @@ def drop(end):
     end.close()
 
 
+def listen():
+    """On a free port. Only one that was asked for by its number stays a socket's while it does not listen."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    return socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+
+
 class Link:
     """Listens on a port of its own, `port`, and passes on what comes. While it is cut nobody is let in."""
 
@@ -26,7 +33,7 @@ class Link:
         self.over = threading.Event()
         self.mended = threading.Event()
         self.mended.set()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.listener = listen()
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

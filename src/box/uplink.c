@@ -200,13 +200,15 @@ static int64_t post_ms(const struct uplink *u)
 static bool begin_post(struct uplink *u, struct uplink_request *request, int64_t now_ms)
 {
 	uint64_t waiting = u->durable - u->accepted;
+	if (waiting == 0 && !u->progress_due)
+		u->figures_until_ms =
+			(u->figures_until_ms > now_ms ? u->figures_until_ms : now_ms) + figures_rest_ms(u);
 	u->posting = true;
 	u->posted_ms = now_ms;
 	u->posted_through = u->accepted + (waiting < UPLINK_BATCH_MAX ? waiting : UPLINK_BATCH_MAX);
 	u->progress_due = false;
 	u->figures_due = false;
 	u->progress_sent_ms = now_ms;
-	u->figures_until_ms = (u->figures_until_ms > now_ms ? u->figures_until_ms : now_ms) + figures_rest_ms(u);
 	*request = (struct uplink_request){
 		.action = UPLINK_POST,
 		.from = u->accepted + 1,

@@ -66,7 +66,7 @@ struct uplink {
 	bool progress_due;
 	bool figures_due;
 	int64_t progress_sent_ms;
-	int64_t figures_until_ms; /* the share of the line that posts have used, as a time: one more moves it on by its part */
+	int64_t figures_until_ms; /* the share of the line that posts for figures alone have used, as a time: one more adds its part */
 	int64_t pinged_ms;
 	struct uplink_backoff post_backoff;
 	bool streaming; /* open or being opened */

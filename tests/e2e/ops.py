@@ -243,6 +243,11 @@ class Ops:
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
 
+def code_of(message):
+    """The code that was sent to a customer."""
+    return re.search(r"\b[0-9]{6}\b", message["text"])[0]
+
+
 class Person:
     """Somebody with a browser: keeps cookies, and asks as the pages do."""
     PASSWORD = "a password of the tests"
@@ -285,8 +290,7 @@ class Person:
     def code(self, contact):
         """Asks for a code; it, as the operator sees it."""
         canonical = self.ask("POST", "/v1/customer/codes", {"contact": contact}, 202)["contact"]
-        message = next(m for m in self.ops.operator("GET", "messages")["messages"] if m["contact"] == canonical)
-        return re.search(r"\b[0-9]{6}\b", message["text"])[0]
+        return code_of(next(m for m in self.ops.operator("GET", "messages")["messages"] if m["contact"] == canonical))
 
     def customer(self, contact="+49 170 1234567"):
         """Signs in as a customer."""

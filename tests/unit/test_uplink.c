@@ -346,6 +346,14 @@ END_TEST
 START_TEST(figures_have_their_share)
 {
 	setup_streaming(0, 0);
+	take_at(1000);
+	for (int n = 0; n < 12; n++) { /* what is told anyway takes nothing of it */
+		now_ms += 2000;
+		event(UPLINK_STREAM_HEARD, 0);
+		uplink_on_progress(&u);
+		ck_assert_int_eq(take().posts, 1);
+		event(UPLINK_POSTED, 0);
+	}
 	take_at(30000);
 	for (int64_t n = 0; n < 10; n++) {
 		int64_t due_ms = n < 7 ? 30000 + n * 2000 : 30000 + (n - 5) * 10000;
