@@ -367,22 +367,6 @@ class TheInterface(CustomerTest):
         self.assertEqual(self.ops.check(), [])
 
 
-class Room(CustomerTest):
-    def test_customers_leave_room_for_the_desk(self):
-        server = self.tapped("--max-connections", "48")  # 40 streams, 5 of them of those who look on
-        self.shop(server)
-        ann, bob = (self.customer(server, contact, 5 * EURO) for contact in (ANN, BOB))
-        orders = [self.order(ann)["order"], self.order(bob, code="A-2")["order"]]
-        for _ in range(STREAMS_MAX):
-            stream = OrderEvents(ann, orders[0])
-            self.addCleanup(stream.close)
-            self.assertEqual(stream.next()["order"], orders[0])
-        self.assert_refused(bob.call("GET", path_of(orders[1], "events")), 429, "too_many_streams")
-        boss = Person(server).staff("boss", "viewer")
-        ops.Events(server, "/v1/operator/events", boss.cookie("/v1/operator/events")).close()
-        server.tap.check()
-
-
 class Orders(CustomerTest):
     def setUp(self):
         self.ops = self.tapped()
@@ -504,6 +488,26 @@ class Orders(CustomerTest):
         self.assertIn("in use", refused("outlet_unavailable", agreement=2))
         self.assertEqual(self.ann.ask("GET", "/v1/customer/orders"), {"orders": [], "next": None})
         self.assertEqual(self.ops.balance(self.ann.account), 5 * EURO)
+
+    def test_only_at_the_price_that_was_shown(self):
+        offer = Person(self.ops).ask("GET", "/v1/customer/outlets/A-1")
+        seen = {name: offer["tariff"][name] for name in ("id", "version")}
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 1, "tariff": {**TARIFF, "energy_price_micros": 100 * EURO}})
+        number = new_number()
+        answer = self.ann.call("PUT", path_of(number), {"code": "A-1", "agreement": 1, "until": "credit", "tariff": seen})
+        self.assert_refused(answer, 409, "tariff_changed")
+        self.ops.operator("PUT", "tariffs/night", {"replaces": 0, "tariff": TARIFF})
+        self.ops.operator("PUT", "outlets/A-1", {"box": "box-1", "outlet": 1, "tariff": "night", "label": "Socket 1"})
+        answer = self.ann.call("PUT", path_of(number), {"code": "A-1", "agreement": 1, "until": "credit", "tariff": seen})
+        self.assert_refused(answer, 409, "tariff_changed")  # the same version, of another one
+        self.assertEqual(self.ops.balance(self.ann.account), 5 * EURO)
+        for wrong in ({}, [], "flat", {"id": "night"}, {"id": "night", "version": 0}, {"id": 1, "version": 1},
+                      {"id": "night", "version": 1, "more": 1}):
+            self.order(self.ann, number, 400, tariff=wrong)
+        self.order(self.ann, number, tariff={"id": "night", "version": 1})
+        self.ops.operator("PUT", "tariffs/night", {"replaces": 1, "tariff": {**TARIFF, "energy_price_micros": 1}})
+        again = self.order(self.ann, number, 200, tariff={"id": "night", "version": 1})  # it was made before that
+        self.assertEqual(again["tariff"]["version"], 1)
 
     def test_without_money(self):
         poor = self.customer(self.ops, BOB)
@@ -661,6 +665,38 @@ class LiveEvents(CustomerTest):
         self.assertEqual(events.until(lambda o: o["state"] == "done")["receipt"]["reason"], "customer")
         self.ops.tap.check()
 
+    def test_customers_do_not_crowd_out_the_desk(self):
+        server = self.tapped("--max-connections", "64")  # 7 may look on
+        self.shop(server)
+        ann, bob = self.customer(server, ANN, EURO), self.customer(server, BOB, EURO)
+        numbers = self.order(ann)["order"], self.order(bob, code="A-2")["order"]
+        for _ in range(STREAMS_MAX):
+            self.addCleanup(OrderEvents(ann, numbers[0]).close)
+        self.addCleanup(OrderEvents(bob, numbers[1]).close)
+        with self.assertRaises(ops.Refused) as refused:
+            OrderEvents(bob, numbers[1])
+        self.assert_refused(refused.exception.args[0], 429, "too_many_streams")
+        ops.Events(server, "/v1/operator/events", {"Authorization": f"Bearer {OPERATOR_TOKEN}"}).close()
+        server.tap.check()
+
+    def test_a_stranger_signs_out(self):
+        """That makes nobody's page look, which takes time: what only looking would show stays unseen."""
+        events = self.events()
+        self.assertTrue(events.next())
+        other = sqlite3.connect(self.ops.path("ops.db"), isolation_level=None)
+        other.execute("DELETE FROM session")
+        other.close()
+        stranger = Person(self.ops)
+        def streams():
+            return self.ops.operator("GET", "server")["streams"]
+        before = streams()
+        for headers in ({}, {"Cookie": "meterbox_customer=" + "0" * 64}):
+            for path in ("/v1/customer/session", "/v1/operator/session"):
+                self.assertEqual(stranger.call("DELETE", path, {}, headers).status, 200)
+                self.assertEqual({streams() for _ in range(20)}, {before})
+        self.customer(self.ops, BOB).ask("DELETE", "/v1/customer/session")
+        self.assertIsNone(events.next())  # it looks when somebody was in
+
     def test_signing_out_ends_it(self):
         ann = Person(self.ops).customer(ANN)  # on another telephone
         mine, others = self.events(), self.events(ann)
@@ -794,6 +830,17 @@ class Payments(CustomerTest):
             self.assert_refused(answer, 401, "unauthorized")
         ann.ask("POST", "/v1/sandbox/payments/" + payment["payment"], {"pay": True})
         self.assertEqual(ann.ask("GET", "/v1/customer/session")["balance_micros"], EURO)
+
+    def test_another_currency(self):
+        """What was paid in euros buys nothing that is priced in dollars."""
+        self.shop(self.ops)
+        self.assertEqual(self.callback().status, 200)
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 1, "tariff": {**TARIFF, "currency": "USD"}})
+        answer = self.ann.call("PUT", path_of(new_number()), {"code": "A-1", "agreement": 1, "until": "credit"})
+        self.assert_refused(answer, 409, "outlet_unavailable")
+        self.assertEqual(self.balance(), 5 * EURO)
+        self.ops.operator("PUT", "tariffs/flat", {"replaces": 2, "tariff": TARIFF})
+        self.order(self.ann)
 
     def test_a_server_that_takes_none(self):
         closed = self.tapped()

@@ -7,6 +7,7 @@ usage: test_people.py --contract ops-api.yaml --meterbox-ops PATH [--seed N] [un
 import gzip
 import html.parser
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -300,6 +301,52 @@ class Doors(TappedTest):
             answer = self.plain(boss, "/v1/operator/accounts/ann", {"kind": "shared"}, {**JSON, **host, "Origin": origin})
             self.assertEqual(answer.status, status, answer)
 
+    def test_addresses_behind_a_proxy(self):
+        """Who tries doors too often shuts them for itself only: whom the proxy speaks for is counted, not who says so."""
+        server = self.ops("--behind-proxy")
+        boss, visitor = Person(server).staff("boss", "manager"), Person(server)
+        wrong = {"name": "nobody", "password": "x"}
+        def attempt(person, address, body=wrong):
+            return person.call("POST", "/v1/operator/session", body, {"X-Forwarded-For": address})
+        mine = ["203.0.113.7", "203.0.113.7:4711", "198.51.100.1, 203.0.113.7", "::ffff:203.0.113.7", "x,203.0.113.7 "]
+        for address in mine:
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")
+        for address in mine:
+            self.assert_refused(attempt(visitor, address), 429, "too_many")
+        head = "".join(f"X-Forwarded-For: {address}\r\n" for address in ("198.51.100.2", "203.0.113.7"))
+        got = ops.raw(server, (f"POST /v1/operator/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{head}"
+                               "Content-Length: 32\r\nConnection: close\r\n\r\n"
+                               '{"name":"nobody","password":"x"}').encode())
+        self.assertIn(b" 429 ", got.split(b"\r\n")[0])
+        network = ["2001:db8:1:2::1", "[2001:db8:1:2::2]", "[2001:db8:1:2::3]:80", "2001:db8:1:2::4", "2001:db8:1:2::5"]
+        for address in network:
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")
+        self.assert_refused(attempt(visitor, "2001:db8:1:2:3::"), 429, "too_many")
+        for address in ("", "unknown", "[", "]", ":", "1.2.3", "x" * 100, "[" + "0" * 60 + "]", ",", "2001:db8::1]"):
+            self.assert_refused(attempt(visitor, address), 401, "wrong_password")  # it says nothing
+        good = {"name": "boss", "password": PASSWORD}
+        self.assertEqual(attempt(boss, "198.51.100.1", good).status, 200)
+        for number in range(20):
+            answer = visitor.call("POST", "/v1/customer/codes", {"contact": f"+1555000{number:04}"},
+                                  {"X-Forwarded-For": "203.0.113.7"})
+            self.assertEqual(answer.status, 202)
+        for address, status in (("203.0.113.7", 429), ("198.51.100.1", 202)):
+            answer = visitor.call("POST", "/v1/customer/codes", {"contact": "ann@example.org"}, {"X-Forwarded-For": address})
+            self.assertEqual(answer.status, status)
+
+    def test_strangers_do_not_keep_staff_out(self):
+        """Who signs in from where that name has signed in before is not held up by what others try elsewhere."""
+        server = self.ops("--behind-proxy")
+        visitor = Person(server)
+        server.operator("PUT", "staff/boss", {"role": "manager", "password": PASSWORD})
+        def attempt(address, password):
+            return visitor.call("POST", "/v1/operator/session", {"name": "boss", "password": password},
+                                {"X-Forwarded-For": address}).status
+        self.assertEqual(attempt("198.51.100.1", PASSWORD), 200)
+        tried = [attempt(f"203.0.113.{number}", "wrong-password") for number in range(8)]
+        self.assertEqual(tried[:5] + tried[-1:], [401] * 5 + [429])
+        self.assertEqual([attempt("203.0.113.100", PASSWORD), attempt("198.51.100.1", PASSWORD)], [429, 200])
+
     def test_public_url(self):
         """Where a proxy changes Host, it says what the server's own address is."""
         server = self.ops("--behind-proxy", "--public-url", "https://power.example:8443/station")
@@ -386,6 +433,28 @@ class Doors(TappedTest):
         self.assertEqual(signed, {"name": "vera", "role": "operator"})
         boss.ask("DELETE", "/v1/operator/staff/vera")
         self.assert_refused(vera.call("GET", "/v1/operator/session"), 401, "unauthorized")
+
+    def test_a_body_that_comes_after_the_session_has_ended(self):
+        """Who is removed, or signs out, does nothing more by a request that had begun before."""
+        server = self.ops()
+        body = b'{"role":"manager","password":"a password of nobody"}'
+        for ended_by in ("removed", "signed out"):
+            boss = Person(server).staff("boss", "manager")
+            token = boss.cookies["meterbox_staff"][0]
+            with socket.create_connection(("127.0.0.1", server.port), timeout=box.PATIENCE_S) as peer:
+                head = (f"PUT /v1/operator/staff/ghost HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                        f"Cookie: meterbox_staff={token}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+                        "Expect: 100-continue\r\n\r\n")
+                peer.sendall(head.encode())
+                self.assertIn(b" 100 ", peer.recv(100))  # the head was judged, and was good
+                if ended_by == "removed":
+                    server.operator("DELETE", "staff/boss", {})
+                else:
+                    boss.ask("DELETE", "/v1/operator/session")
+                peer.sendall(body)
+                with peer.makefile("rb") as answer:
+                    self.assertIn(b" 401 ", answer.readline(), ended_by)
+        self.assertNotIn("ghost", [one["name"] for one in server.operator("GET", "staff")["staff"]])
 
     def test_passwords_that_are_tried_too_often(self):
         server = self.ops()

@@ -494,6 +494,29 @@ START_TEST(not_offered_or_not_agreed)
 }
 END_TEST
 
+/* Nobody buys at a price that was not shown, nor in another currency than the account's. */
+START_TEST(only_what_was_shown)
+{
+	struct fee_tariff dearer = flat;
+	struct order_wish w = wish(ORDER_1);
+	dearer.energy_price_micros = 100 * EURO;
+	w.tariff = "flat";
+	w.tariff_version = 1;
+	OK(ops_put_tariff(ops, &dearer, 1, "test", NOW, &error));
+	ck_assert_int_eq(make(&w), WISH_TARIFF_CHANGED);
+	w.tariff_version = 2;
+	w.tariff = "fla";
+	ck_assert_int_eq(make(&w), WISH_TARIFF_CHANGED);
+	w.tariff = "flat";
+	w.currency = "USD";
+	ck_assert_int_eq(make(&w), WISH_UNAVAILABLE);
+	w.currency = "EUR";
+	ck_assert_int_eq(make(&w), WISH_MADE);
+	OK(ops_put_tariff(ops, &flat, 2, "test", NOW, &error));
+	ck_assert_int_eq(make(&w), WISH_KNOWN); /* as it was sold */
+}
+END_TEST
+
 static void unavailable(const char *why)
 {
 	struct order_wish w = wish(ORDER_2);
@@ -850,6 +873,7 @@ int main(void)
 		receipt_of_a_session,
 		a_fault_of_ours_costs_nothing,
 		a_lost_ledger,
+		only_what_was_shown,
 	};
 	Suite *suite = suite_create("customers");
 	TCase *cases = tcase_create("calls");

@@ -78,16 +78,23 @@ static struct person customer(const char *contact, char token[PEOPLE_TOKEN_SIZE]
 	return person;
 }
 
-static enum sign_in pass(const char *name, const char *password, char token[PEOPLE_TOKEN_SIZE], struct person *person)
+static enum sign_in pass_from(uint64_t place, const char *name, const char *password, char token[PEOPLE_TOKEN_SIZE],
+			      struct person *person)
 {
 	enum sign_in outcome;
 	int64_t wait_ms;
 
-	ck_assert_msg(ops_sign_in_staff(ops, name, password, now_ms, token, person, &outcome, &wait_ms, &error) == 0,
-		      "%s",
-		      error.text);
+	ck_assert_msg(
+		ops_sign_in_staff(ops, name, password, place, now_ms, token, person, &outcome, &wait_ms, &error) == 0,
+		"%s",
+		error.text);
 	ck_assert_int_eq(outcome == SIGN_IN_LATER, wait_ms > 0);
 	return outcome;
+}
+
+static enum sign_in pass(const char *name, const char *password, char token[PEOPLE_TOKEN_SIZE], struct person *person)
+{
+	return pass_from(0, name, password, token, person);
 }
 
 /* --- contacts --- */
@@ -345,6 +352,31 @@ START_TEST(passwords_are_rationed)
 }
 END_TEST
 
+/* Strangers who try a name, or any, until nobody may keep those out who sign in from elsewhere; not who is at home. */
+START_TEST(strangers_keep_nobody_out)
+{
+	char token[PEOPLE_TOKEN_SIZE];
+	struct person person;
+	int tried = 0;
+
+	ck_assert_int_eq(ops_put_staff(ops, "ann", STAFF_MANAGER, "correct horse", &error), 0);
+	ck_assert_int_eq(ops_put_staff(ops, "bob", STAFF_MANAGER, "battery staple", &error), 0);
+	ck_assert_int_eq(pass_from(1, "ann", "correct horse", token, &person), SIGN_IN_DONE);
+	while (pass_from(2, "ann", "wrong password", token, &person) == SIGN_IN_WRONG)
+		ck_assert_int_lt(++tried, 20);
+	while (pass_from(2, "nobody", "wrong password", token, &person) == SIGN_IN_WRONG)
+		ck_assert_int_lt(++tried, 20);
+	ck_assert_int_eq(pass_from(2, "ann", "correct horse", token, &person), SIGN_IN_LATER);
+	ck_assert_int_eq(pass_from(1, "bob", "battery staple", token, &person), SIGN_IN_LATER); /* he never was there */
+	ck_assert_int_eq(pass_from(1, "ann", "correct horse", token, &person), SIGN_IN_DONE);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(pass_from(1, "ann", "wrong password", token, &person), SIGN_IN_WRONG);
+	ck_assert_int_eq(pass_from(1, "ann", "correct horse", token, &person), SIGN_IN_LATER);
+	now_ms += MINUTE_MS;
+	ck_assert_int_eq(pass_from(1, "ann", "correct horse", token, &person), SIGN_IN_DONE);
+}
+END_TEST
+
 START_TEST(bad_staff)
 {
 	ck_assert_int_eq(ops_put_staff(ops, "", STAFF_VIEWER, password, &error), -EINVAL);
@@ -410,6 +442,7 @@ int main(void)
 	tcase_add_test(t, a_member_of_staff);
 	tcase_add_test(t, a_password_is_guessed);
 	tcase_add_test(t, passwords_are_rationed);
+	tcase_add_test(t, strangers_keep_nobody_out);
 	tcase_add_test(t, bad_staff);
 	tcase_add_test(t, acts);
 	suite_add_tcase(suite, t);

@@ -12,7 +12,8 @@ struct allowance {
 	int64_t rest_ms; /* one more in this time */
 };
 
-/* 0 when one more is allowed, which then counts in *until_ms (0 at first), else how long to wait. */
+/* 0 when one more is allowed, which then counts in *until_ms (0 at first), else how long to wait: at most rest_ms, also
+ * when the clock was set back. */
 int64_t allowance_use(const struct allowance *each, int64_t *until_ms, int64_t now_ms);
 
 /* --- of many, known by a number, such as their address --- */
@@ -20,9 +21,11 @@ int64_t allowance_use(const struct allowance *each, int64_t *until_ms, int64_t n
 #define ALLOWANCE_ROWS 512
 #define ALLOWANCE_ROW 8
 
-/* When a row is full, whoever in it is nearest to having all allowed again is forgotten. */
+/* When a row is full, whoever in it is nearest to having all allowed again is forgotten. Which row is whose must be
+ * nobody's to know: who fills the row of another's key makes that be forgotten, and counted anew. */
 struct allowances {
 	struct allowance each;
+	uint64_t secret; /* at random */
 	struct {
 		uint64_t key;
 		int64_t until_ms; /* 0: empty */

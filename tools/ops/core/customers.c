@@ -125,19 +125,41 @@ static int is_ordered(struct ops *ops, const struct place *place, struct ops_err
 	return found;
 }
 
+/* Whether it would be sold as the customer has seen it. False with the outcome and *error. */
+static bool judge_terms(const struct order_wish *wish, uint32_t agreement, const struct fee_tariff *tariff,
+			enum wish_outcome *outcome, struct ops_error *error)
+{
+	*outcome = WISH_AGREEMENT_CHANGED;
+	if (wish->agreement != agreement)
+		return ops_fail(
+			error, false, "the agreement has changed: read and accept version %u", (unsigned)agreement);
+	*outcome = WISH_TARIFF_CHANGED;
+	if (wish->tariff != NULL && (strcmp(wish->tariff, tariff->id) != 0 || wish->tariff_version != tariff->version))
+		return ops_fail(error,
+				false,
+				"the price has changed: it is tariff %s, version %u now",
+				tariff->id,
+				(unsigned)tariff->version);
+	*outcome = WISH_UNAVAILABLE;
+	if (wish->currency != NULL && strcmp(wish->currency, tariff->currency) != 0)
+		return ops_fail(error,
+				false,
+				"the outlet's price is in %s, the account in %s",
+				tariff->currency,
+				wish->currency);
+	return true;
+}
+
 /* Sets the outcome, WISH_MADE when nothing is in the way. */
 static int judge_wish(struct ops *ops, const struct order_wish *wish, const struct place *place,
-		      enum wish_outcome *outcome, struct ops_error *error)
+		      const struct fee_tariff *tariff, enum wish_outcome *outcome, struct ops_error *error)
 {
 	struct outlet_image outlet;
 	uint32_t agreement;
 	int64_t open;
 	int result = ops_agreement_version(ops, &agreement, error);
-	if (result < 0)
+	if (result < 0 || !judge_terms(wish, agreement, tariff, outcome, error))
 		return result;
-	*outcome = WISH_AGREEMENT_CHANGED;
-	if (wish->agreement != agreement)
-		return ops_fail(error, 0, "the agreement has changed: read and accept version %u", (unsigned)agreement);
 	*outcome = WISH_UNAVAILABLE;
 	if ((result = ops_outlet(ops, place->box, place->outlet, &outlet, error)) < 0)
 		return result;
@@ -184,13 +206,14 @@ static int choose_credit(struct ops *ops, const struct order_wish *wish, const s
 	return ops_fail(error, -EDQUOT, "there is no money on the account: recharge first");
 }
 
-static int create(struct ops *ops, const struct order_wish *wish, const struct place *place, int64_t now_ms,
-		  struct ops_error *error)
+static int create(struct ops *ops, const struct order_wish *wish, const struct place *place,
+		  const struct fee_tariff *tariff, int64_t now_ms, struct ops_error *error)
 {
 	struct ops_order order = {.outlet = place->outlet};
 	struct grant *grant = &order.grant;
-	int result = ops_get_tariff(ops, place->tariff, 0, &grant->tariff, error);
-	if (result < 0 || (result = choose_credit(ops, wish, place, grant, error)) < 0)
+	grant->tariff = *tariff;
+	int result = choose_credit(ops, wish, place, grant, error);
+	if (result < 0)
 		return result;
 	memcpy(order.box, place->box, sizeof order.box);
 	word_copy(grant->order, sizeof grant->order, wish->number);
@@ -216,6 +239,7 @@ int ops_make_order(struct ops *ops, const struct order_wish *wish, int64_t now_m
 {
 	struct ops_order before;
 	struct place place;
+	struct fee_tariff tariff;
 	int result = check_wish(wish, error);
 	if (result < 0 || (result = ops_check_time(now_ms, error)) < 0)
 		return result;
@@ -230,8 +254,10 @@ int ops_make_order(struct ops *ops, const struct order_wish *wish, int64_t now_m
 	if (result == -ENOENT || result == -EINVAL)
 		return ops_fail(error, 0, "no outlet with this code is for sale");
 	if (result == 0)
-		result = judge_wish(ops, wish, &place, outcome, error);
-	return result < 0 || *outcome != WISH_MADE ? result : create(ops, wish, &place, now_ms, error);
+		result = ops_get_tariff(ops, place.tariff, 0, &tariff, error);
+	if (result == 0)
+		result = judge_wish(ops, wish, &place, &tariff, outcome, error);
+	return result < 0 || *outcome != WISH_MADE ? result : create(ops, wish, &place, &tariff, now_ms, error);
 }
 
 /* --- buttons --- */

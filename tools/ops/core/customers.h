@@ -20,6 +20,9 @@ struct order_wish {
 	const char *account; /* the customer's */
 	const char *code; /* of the outlet */
 	uint32_t agreement; /* the version that the customer has accepted */
+	const char *tariff; /* the price that it has seen; NULL: it takes any */
+	uint32_t tariff_version; /* ... and its version */
+	const char *currency; /* what its account is in; NULL: nobody has said */
 	enum ops_until until;
 	int64_t limit_mwh, limit_ms, limit_micros; /* that of `until` is above 0, the others are 0 */
 	int64_t credit_micros; /* hold at most so much; 0: no such wish */
@@ -31,13 +34,14 @@ enum wish_outcome {
 	WISH_KNOWN, /* the same order was made before */
 	WISH_NOT_OFFERED,
 	WISH_AGREEMENT_CHANGED,
+	WISH_TARIFF_CHANGED, /* what it would cost is not what the customer has seen */
 	WISH_UNAVAILABLE /* the outlet, now */
 };
 
 /* Makes an order of the place's newest tariff by ops_create_order(). What it holds: the amount, where it ends at one; the
  * most that so much energy can cost, where it ends at an energy; else all that the account can spend; never more than
  * it can spend or than the wish's credit_micros (in remote mode this is the first lease). 0 with the outcome, *error saying
- * why for the last three; -EEXIST when the number stands for another order, -EDQUOT when there is not enough money. An
+ * why for the last four; -EEXIST when the number stands for another order, -EDQUOT when there is not enough money. An
  * order that needs more than there is for its energy is made all the same: it ends when the credit does. */
 int ops_make_order(struct ops *ops, const struct order_wish *wish, int64_t now_ms, enum wish_outcome *outcome,
 		   struct ops_error *error);

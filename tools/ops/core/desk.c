@@ -211,8 +211,9 @@ int ops_note_record(struct ops *ops, const char *box, const struct record *r, st
 
 /* --- energy over time --- */
 
-/* The samples around a moment. */
+/* The samples around a moment, and all others that have none between. */
 struct span {
+	bool known; /* they were looked for */
 	bool has_before, has_after;
 	struct sample_row before, after;
 };
@@ -220,12 +221,14 @@ struct span {
 static int find_span(struct ops *ops, const char *box, int outlet, int64_t at_ms, struct span *span,
 		     struct ops_error *error)
 {
-	if (span->has_before && span->has_after && at_ms >= span->before.at_ms && at_ms < span->after.at_ms)
+	if (span->known && (!span->has_before || at_ms >= span->before.at_ms) &&
+	    (!span->has_after || at_ms < span->after.at_ms))
 		return 0;
 	int before = store_sample_until(ops->store, box, outlet, at_ms, &span->before, error);
 	int after = before < 0 ? before : store_sample_after(ops->store, box, outlet, at_ms, &span->after, error);
 	span->has_before = before > 0;
 	span->has_after = after > 0;
+	span->known = true;
 	return after < 0 ? after : 0;
 }
 
@@ -261,7 +264,7 @@ int ops_series(struct ops *ops, const char *box, int outlet, int64_t from_ms, in
 	       int64_t energy_mwh[DESK_STEPS_MAX], size_t *count, struct ops_error *error)
 {
 	struct box_row row;
-	struct span span = {.has_before = false};
+	struct span span = {.known = false};
 	int result = check_series(outlet, from_ms, to_ms, step_ms, error);
 	if (result < 0 || (result = ops_need_box(ops, box, &row, error)) < 0 ||
 	    (result = find_span(ops, box, outlet, from_ms, &span, error)) < 0)

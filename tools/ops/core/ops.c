@@ -78,6 +78,16 @@ int ops_open(const struct ops_options *options, struct ops **ops, struct ops_err
 	return 0;
 }
 
+int ops_begin_reading(struct ops *ops, struct ops_error *error)
+{
+	return store_begin_reading(ops->store, error);
+}
+
+void ops_end_reading(struct ops *ops)
+{
+	store_rollback(ops->store);
+}
+
 void ops_close(struct ops *ops)
 {
 	if (ops == NULL)

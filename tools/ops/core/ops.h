@@ -57,6 +57,11 @@ void ops_close(struct ops *ops);
  * -EEXIST it exists already and differs; -EAGAIN refused by its present state; -EDQUOT not enough money; -EIO, -ENOMEM.
  * *error says which and why, in words for an operator. A failed call changes nothing. */
 
+/* Until the end all calls see one state, and a long row of them is much faster: the store need not look each time whether
+ * somebody else has written. Between the two nothing may be called that changes something. */
+int ops_begin_reading(struct ops *ops, struct ops_error *error);
+void ops_end_reading(struct ops *ops);
+
 enum ops_account_kind {
 	OPS_BOUND, /* a bound electricity account: deducted at the end, negative down to limit_micros */
 	OPS_SHARED, /* a shared-power account: a deposit stays frozen, consumption is captured from it */

@@ -17,6 +17,8 @@
 #define OPS_BATCH_MAX 10000 /* records in one call of ops_intake() */
 #define OPS_TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 
+#define PLACES_KNOWN 64
+
 struct ops {
 	struct store *store;
 	EVP_MD *sha256;
@@ -27,6 +29,11 @@ struct ops {
 	int64_t intake_ms; /* when the batch that is being taken in came */
 	int64_t hashes_until_ms; /* passwords tried for all names have used up their allowance until then */
 	struct allowances passwords; /* wrong ones, by name, whether anybody has it or not */
+	struct {
+		uint64_t key; /* of a name and a place from where it has signed in; 0: empty */
+		int64_t until_ms; /* its passwords have used up their allowance until then */
+	} places[PLACES_KNOWN];
+	unsigned places_count; /* that were ever known; the next goes to places_count % PLACES_KNOWN */
 	/* The image of the box that reported last, as it is stored: most calls need no reading. */
 	char image_of[BOX_ID_SIZE]; /* empty: of none */
 	struct box_image image;

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,7 @@ int ops_sign_in_customer(struct ops *ops, const char *contact, const char *code,
 void ops_people_begin(struct ops *ops)
 {
 	ops->passwords.each = (struct allowance){5, MINUTE_MS}; /* wrong ones for a name */
+	ops->random(ops->ctx, &ops->passwords.secret, sizeof ops->passwords.secret);
 }
 
 static int check_staff(const char *name, const char *password, struct ops_error *error)
@@ -360,34 +362,86 @@ int ops_each_staff(struct ops *ops, bool (*take)(void *ctx, const char *name, en
 	return store_each_staff(ops->store, take, ctx, error);
 }
 
+/* --- where staff have signed in before --- */
+
+/* 0 when the place is not known. */
+static int place_key(struct ops *ops, const char *name, uint64_t place, uint64_t *key, struct ops_error *error)
+{
+	char text[NAME_SIZE + 17];
+	*key = 0;
+	if (place == 0)
+		return 0;
+	snprintf(text, sizeof text, "%s %016" PRIx64, name, place);
+	return name_key(ops, text, key, error);
+}
+
+/* Where its attempts are counted; NULL when nobody has signed in there by that name. */
+static int64_t *find_known(struct ops *ops, uint64_t key)
+{
+	for (size_t i = 0; key != 0 && i < PLACES_KNOWN; i++) {
+		if (ops->places[i].key == key)
+			return &ops->places[i].until_ms;
+	}
+	return NULL;
+}
+
+static void remember_place(struct ops *ops, uint64_t key)
+{
+	unsigned place = ops->places_count % PLACES_KNOWN;
+	if (key == 0)
+		return;
+	ops->places[place].key = key;
+	ops->places[place].until_ms = 0;
+	ops->places_count++;
+}
+
+/* How long to wait until this password may be tried; 0: it counts. */
+static int64_t use_attempt(struct ops *ops, uint64_t key, int64_t *known_until_ms, int64_t now_ms)
+{
+	int64_t until_ms = ops->hashes_until_ms, wait_ms;
+	if (known_until_ms != NULL)
+		return allowance_use(&ops->passwords.each, known_until_ms, now_ms);
+	if ((wait_ms = allowance_use(&hashes_allowed, &until_ms, now_ms)) > 0 ||
+	    (wait_ms = allowances_use(&ops->passwords, key, now_ms)) > 0)
+		return wait_ms;
+	ops->hashes_until_ms = until_ms;
+	return 0;
+}
+
 /* What a name that nobody has is answered, when, and how often it may be tried, is all as with one that somebody has. */
-static int judge_password(struct ops *ops, const char *name, const char *password, int64_t now_ms,
+static int judge_password(struct ops *ops, const char *name, const char *password, uint64_t place, int64_t now_ms,
 			  struct staff_row *row, enum sign_in *outcome, int64_t *wait_ms, struct ops_error *error)
 {
 	static const char nobody[] = "scrypt$15$8$3$00000000000000000000000000000000$"
 				     "0000000000000000000000000000000000000000000000000000000000000000";
-	int64_t until_ms = ops->hashes_until_ms;
-	uint64_t key;
+	uint64_t key, here = 0;
 	bool right = false;
 	int result = name_key(ops, name, &key, error);
+	if (result == 0)
+		result = place_key(ops, name, place, &here, error);
 	int found = result < 0 ? result : store_get_staff(ops->store, name, row, error);
 	if (found < 0)
 		return found;
+	int64_t *known_until_ms = find_known(ops, here);
 	*outcome = SIGN_IN_LATER;
-	if ((*wait_ms = allowance_use(&hashes_allowed, &until_ms, now_ms)) > 0 ||
-	    (*wait_ms = allowances_use(&ops->passwords, key, now_ms)) > 0)
+	if ((*wait_ms = use_attempt(ops, key, known_until_ms, now_ms)) > 0)
 		return 0;
-	ops->hashes_until_ms = until_ms;
 	result = check_password(password, found > 0 ? row->secret : nobody, &right, error);
 	if (result < 0)
 		return result;
 	*outcome = found > 0 && right ? SIGN_IN_DONE : SIGN_IN_WRONG;
-	if (*outcome == SIGN_IN_DONE)
-		allowances_forget(&ops->passwords, key);
+	if (*outcome != SIGN_IN_DONE)
+		return 0;
+	if (known_until_ms != NULL) {
+		*known_until_ms = 0;
+		return 0;
+	}
+	allowances_forget(&ops->passwords, key);
+	remember_place(ops, here);
 	return 0;
 }
 
-int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, int64_t now_ms,
+int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, uint64_t place, int64_t now_ms,
 		      char token[PEOPLE_TOKEN_SIZE], struct person *person, enum sign_in *outcome, int64_t *wait_ms,
 		      struct ops_error *error)
 {
@@ -397,7 +451,7 @@ int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, i
 		*wait_ms = 0;
 		return 0;
 	}
-	int result = judge_password(ops, name, password, now_ms, &row, outcome, wait_ms, error);
+	int result = judge_password(ops, name, password, place, now_ms, &row, outcome, wait_ms, error);
 	if (result < 0 || *outcome != SIGN_IN_DONE || (result = store_begin(ops->store, error)) < 0)
 		return result;
 	*person = (struct person){.kind = PERSON_STAFF, .role = row.role};

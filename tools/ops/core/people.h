@@ -58,8 +58,10 @@ int ops_sign_in_customer(struct ops *ops, const char *contact, const char *code,
 			 char token[PEOPLE_TOKEN_SIZE], struct person *person, enum sign_in *outcome, int64_t *wait_ms,
 			 struct ops_error *error);
 
-/* Takes some tenths of a second (scrypt), whoever asks; therefore wrong ones are counted for all names together, too. */
-int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, int64_t now_ms,
+/* Takes some tenths of a second (scrypt), whoever asks; therefore wrong ones are counted for all names together, too.
+ * place: a number for where it is asked from, 0 when nobody knows. Where a name has signed in before, since the store was
+ * opened, its attempts are counted apart: strangers who try elsewhere do not keep it out. */
+int ops_sign_in_staff(struct ops *ops, const char *name, const char *password, uint64_t place, int64_t now_ms,
 		      char token[PEOPLE_TOKEN_SIZE], struct person *person, enum sign_in *outcome, int64_t *wait_ms,
 		      struct ops_error *error);
 

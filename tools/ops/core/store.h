@@ -60,6 +60,7 @@ int store_open(const char *path, const char *vfs, struct store **store, struct o
 void store_close(struct store *store);
 
 int store_begin(struct store *store, struct ops_error *error);
+int store_begin_reading(struct store *store, struct ops_error *error); /* ended by store_rollback() */
 int store_commit(struct store *store, struct ops_error *error);
 void store_rollback(struct store *store); /* harmless outside of a transaction */
 

@@ -109,6 +109,11 @@ int store_begin(struct store *s, struct ops_error *error)
 	return store_run(s, BEGIN, NULL, 0, error);
 }
 
+int store_begin_reading(struct store *s, struct ops_error *error)
+{
+	return store_run(s, BEGIN_READING, NULL, 0, error);
+}
+
 int store_commit(struct store *s, struct ops_error *error)
 {
 	return store_run(s, COMMIT, NULL, 0, error);

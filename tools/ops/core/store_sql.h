@@ -10,6 +10,7 @@
 
 enum statement {
 	BEGIN,
+	BEGIN_READING,
 	COMMIT,
 	GET_ACCOUNT,
 	ADD_ACCOUNT,

@@ -107,6 +107,7 @@ static const char schema[] =
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
+	[BEGIN_READING] = "BEGIN DEFERRED",
 	[COMMIT] = "COMMIT",
 	[GET_ACCOUNT] = "SELECT name, kind, limit_micros FROM account WHERE name = ?1",
 	[ADD_ACCOUNT] = "INSERT INTO account(name, kind, limit_micros) VALUES(?1, ?2, ?3)",

@@ -197,6 +197,7 @@ e_not_offered|This is not offered here.|此处不提供该服务。
 e_conflict|This is not possible just now. Please look at the state and try again.|当前状态下无法操作，请查看状态后重试。
 e_insufficient_funds|Your balance is too low for this. Please recharge first.|余额不足，请先充值。
 e_agreement_changed|The agreement has changed. Please read it again.|协议已更新，请重新阅读。
+e_tariff_changed|The price has changed.|电价已更新。
 e_outlet_unavailable|This socket cannot be used just now, or you have too many open sessions.|此插座暂时无法使用，或您未结束的用电过多。
 e_too_many|That was too often. Please wait {0}.|操作过于频繁，请 {0}后再试。
 e_wrong_code|The code is wrong. Please look at it again.|验证码错误，请重新输入。
@@ -690,7 +691,8 @@ function estimate(until) {
 }
 
 async function placeOrder(until) {
-	const body = {code: offer.code, agreement: offer.agreement.version, until};
+	const {id, version} = offer.tariff;
+	const body = {code: offer.code, agreement: offer.agreement.version, tariff: {id, version}, until};
 	const [limit] = MODES[until];
 	if (limit)
 		body[limit] = until === 'time' ? typed() * 6 / 100 : typed();
@@ -702,6 +704,7 @@ async function placeOrder(until) {
 	} catch (error) {
 		if (/^(offline|internal|unauth|insuff|bad_)/.test(error.code))
 			throw error;
+		await readOffer();
 		flash = errorText(error);
 		return go(error.code === 'agreement_changed' ? '#agree' : '#');
 	}

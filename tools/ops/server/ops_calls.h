@@ -44,8 +44,8 @@ void ops_call_put_staff(struct ops_request *q);
 void ops_call_drop_staff(struct ops_request *q);
 void ops_call_acts(struct ops_request *q);
 void ops_call_messages(struct ops_request *q);
-/* Sets how often doors may be tried; *doors is zeroed. */
-void ops_doors_open(struct ops_doors *doors);
+/* Sets how often doors may be tried; *doors is zeroed. False when the kernel gives no random bytes. */
+bool ops_doors_open(struct ops_doors *doors);
 
 /* ops_calls_customer.c */
 void ops_call_own_orders(struct ops_request *q);

@@ -161,17 +161,35 @@ void ops_call_own_orders(struct ops_request *q)
 
 /* --- a new one --- */
 
-/* Fills the wish but for `connected`; its texts live as long as the body. False: refused. */
+/* The tariff that the page has shown; none when it is absent. False: refused. */
+static bool read_seen_tariff(struct ops_request *q, const cJSON *body, struct order_wish *wish)
+{
+	static const char *const fields[] = {"id", "version", NULL};
+	const cJSON *tariff = cJSON_GetObjectItemCaseSensitive(body, "tariff");
+	int64_t version = 0;
+	if (tariff == NULL)
+		return true;
+	if (!cJSON_IsObject(tariff)) {
+		ops_refuse(q, MHD_HTTP_BAD_REQUEST, "bad_request", "tariff must be an object with id and version");
+		return false;
+	}
+	bool taken = ops_take_only(q, tariff, fields) && ops_take_text(q, tariff, "id", &wish->tariff) &&
+		     ops_take_number(q, tariff, "version", 1, UINT32_MAX, false, &version);
+	wish->tariff_version = (uint32_t)version;
+	return taken;
+}
+
+/* Fills the wish but for `connected` and `currency`; its texts live as long as the body. False: refused. */
 static bool read_wish(struct ops_request *q, const cJSON *body, struct order_wish *wish)
 {
 	static const char *const fields[] = {
-		"code", "agreement", "until", "limit_mwh", "limit_ms", "limit_micros", "credit_micros", NULL};
+		"code", "agreement", "tariff", "until", "limit_mwh", "limit_ms", "limit_micros", "credit_micros", NULL};
 	const char *until;
 	unsigned value = 0;
 	int64_t agreement = 0;
 	if (!ops_take_only(q, body, fields) || !ops_take_text(q, body, "code", &wish->code) ||
 	    !ops_take_number(q, body, "agreement", 1, UINT32_MAX, false, &agreement) ||
-	    !ops_take_text(q, body, "until", &until) ||
+	    !read_seen_tariff(q, body, wish) || !ops_take_text(q, body, "until", &until) ||
 	    !ops_take_number(q, body, "limit_mwh", 1, FEE_ENERGY_MAX_MWH, true, &wish->limit_mwh) ||
 	    !ops_take_number(q, body, "limit_ms", 1, LIMIT_MAX_MS, true, &wish->limit_ms) ||
 	    !ops_take_number(q, body, "limit_micros", 1, FEE_MONEY_MAX_MICROS, true, &wish->limit_micros) ||
@@ -207,6 +225,9 @@ static void answer_wish(struct ops_request *q, enum wish_outcome outcome, const 
 		return;
 	case WISH_AGREEMENT_CHANGED:
 		ops_refuse(q, MHD_HTTP_CONFLICT, "agreement_changed", "%s", error->text);
+		return;
+	case WISH_TARIFF_CHANGED:
+		ops_refuse(q, MHD_HTTP_CONFLICT, "tariff_changed", "%s", error->text);
 		return;
 	case WISH_UNAVAILABLE:
 		ops_refuse(q, MHD_HTTP_CONFLICT, "outlet_unavailable", "%s", error->text);
@@ -249,6 +270,8 @@ void ops_call_put_own_order(struct ops_request *q)
 		return;
 	}
 	wish.connected = is_connected(q, wish.code);
+	if (q->server->payments.open) /* what is on the accounts was paid in this */
+		wish.currency = q->server->options->currency;
 	int result = ops_make_order(q->server->ops, &wish, ops_wall_now_ms(), &outcome, &error);
 	cJSON_Delete(body);
 	if (result < 0)

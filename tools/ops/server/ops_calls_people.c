@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "log.h"
 #include "ops_calls.h"
@@ -16,19 +17,33 @@
 /* All contacts together: a stranger's loop shall not send the world messages at the operator's cost. */
 static const struct allowance all_codes = {60, 1000};
 
-void ops_doors_open(struct ops_doors *doors)
+bool ops_doors_open(struct ops_doors *doors)
 {
+	struct allowances *const all[] = {&doors->codes, &doors->customers, &doors->orders, &doors->staff};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (getrandom(&all[i]->secret, sizeof all[i]->secret, 0) != sizeof all[i]->secret)
+			return false;
+	}
 	doors->codes.each = (struct allowance){20, 10000}; /* a whole mobile network may have one address */
 	doors->customers.each = (struct allowance){30, 5000};
 	doors->orders.each = (struct allowance){30, 5000}; /* each is a command and some records on a box's flash */
 	doors->staff.each = (struct allowance){5, 5000}; /* less than the core has for all together */
+	return true;
 }
 
-/* False: refused, as the address has asked too often. Where all have one address there is no such limit. */
+/* Behind a proxy it is what that says; where all have one address there is none that tells anything. */
+static bool find_address(struct ops_request *q, uint64_t *address)
+{
+	if (q->server->options->behind_proxy)
+		return ops_peer_forwarded(q->connection, address);
+	return q->server->addresses_differ && ops_peer_address(q->connection, address);
+}
+
+/* False: refused, as the address has asked too often. Where it is not known there is no such limit. */
 static bool enter(struct ops_request *q, struct allowances *door)
 {
 	uint64_t address;
-	if (!q->server->addresses_differ || !ops_peer_address(q->connection, &address))
+	if (!find_address(q, &address))
 		return true;
 	int64_t wait_ms = allowances_use(door, address, ops_monotonic_now_ms());
 	if (wait_ms > 0)
@@ -150,9 +165,6 @@ void ops_call_me(struct ops_request *q)
 struct door {
 	enum person_kind kind;
 	const char *fields[3]; /* who, the secret, NULL */
-	int (*sign_in)(struct ops *ops, const char *who, const char *secret, int64_t now_ms,
-		       char token[PEOPLE_TOKEN_SIZE], struct person *person, enum sign_in *outcome, int64_t *wait_ms,
-		       struct ops_error *error);
 	const char *code, *why; /* of a wrong secret */
 };
 
@@ -165,6 +177,21 @@ static void refuse_entry(struct ops_request *q, const struct door *door, enum si
 			q, MHD_HTTP_UNAUTHORIZED, "code_void", "no code is open for this contact: ask for a new one");
 	else
 		ops_refuse(q, MHD_HTTP_UNAUTHORIZED, door->code, "%s", door->why);
+}
+
+/* texts: who, and the secret. */
+static int ask_core(struct ops_request *q, enum person_kind kind, const char *const texts[2],
+		    char token[PEOPLE_TOKEN_SIZE], enum sign_in *outcome, int64_t *wait_ms, struct ops_error *error)
+{
+	struct ops *ops = q->server->ops;
+	uint64_t place = 0;
+	int64_t now_ms = ops_wall_now_ms();
+	if (kind == PERSON_CUSTOMER)
+		return ops_sign_in_customer(
+			ops, texts[0], texts[1], now_ms, token, &q->person, outcome, wait_ms, error);
+	if (!find_address(q, &place))
+		place = 0;
+	return ops_sign_in_staff(ops, texts[0], texts[1], place, now_ms, token, &q->person, outcome, wait_ms, error);
 }
 
 /* False: refused. */
@@ -180,8 +207,7 @@ static bool sign_in(struct ops_request *q, const struct door *door, struct allow
 		cJSON_Delete(object);
 		return false;
 	}
-	int result = door->sign_in(
-		q->server->ops, texts[0], texts[1], ops_wall_now_ms(), token, &q->person, &outcome, &wait_ms, &error);
+	int result = ask_core(q, door->kind, texts, token, &outcome, &wait_ms, &error);
 	cJSON_Delete(object);
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
@@ -194,22 +220,16 @@ static bool sign_in(struct ops_request *q, const struct door *door, struct allow
 
 void ops_call_customer_in(struct ops_request *q)
 {
-	static const struct door door = {PERSON_CUSTOMER,
-					 {"contact", "code", NULL},
-					 ops_sign_in_customer,
-					 "wrong_code",
-					 "this is not the code that was sent last"};
+	static const struct door door = {
+		PERSON_CUSTOMER, {"contact", "code", NULL}, "wrong_code", "this is not the code that was sent last"};
 	if (sign_in(q, &door, &q->server->doors.customers))
 		ops_call_me(q);
 }
 
 void ops_call_staff_in(struct ops_request *q)
 {
-	static const struct door door = {PERSON_STAFF,
-					 {"name", "password", NULL},
-					 ops_sign_in_staff,
-					 "wrong_password",
-					 "the name or the password is wrong"};
+	static const struct door door = {
+		PERSON_STAFF, {"name", "password", NULL}, "wrong_password", "the name or the password is wrong"};
 	if (sign_in(q, &door, &q->server->doors.staff))
 		ops_call_staff_me(q);
 }
@@ -217,16 +237,16 @@ void ops_call_staff_in(struct ops_request *q)
 static void sign_out(struct ops_request *q, enum person_kind kind)
 {
 	struct ops_error error;
-	int result = 0;
 	if (!ops_take_nothing(q))
 		return;
-	if (ops_find_cookie(q, kind))
-		result = ops_end_session(q->server->ops, q->session, &error);
+	bool found = ops_find_cookie(q, kind);
+	int result = found ? ops_end_session(q->server->ops, q->session, &error) : 0;
 	if (result < 0)
 		ops_refuse_core(q, result, &error);
 	if (q->status != 0)
 		return;
-	ops_streams_wake_watchers(q->server); /* what this session looks on at ends */
+	if (found) /* what this session looks on at ends; nobody else makes all others look */
+		ops_streams_wake_watchers(q->server);
 	ops_set_cookie(q, kind, "");
 	answer_ok(q);
 }

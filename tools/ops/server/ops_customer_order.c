@@ -199,20 +199,31 @@ static enum ops_stream_next make_event(struct order_stream *s, cJSON *object, st
 	return OPS_STREAM_TEXT;
 }
 
+/* 1 with *object, 0 when whoever looks on may not any more, or a negative errno. */
+static int read_order(struct order_stream *s, cJSON **object, struct ops_error *error)
+{
+	struct ops_order order;
+	int result = may_look(s, error);
+	if (result <= 0)
+		return result;
+	if ((result = ops_own_order(s->server->ops, s->account, s->order, &order, error)) == 0)
+		result = ops_customer_order(s->server, &order, object, error);
+	return result < 0 ? result : 1;
+}
+
 static enum ops_stream_next find_event(void *ctx, struct ops_stream_text *event)
 {
 	struct order_stream *s = ctx;
-	struct ops_order order;
 	struct ops_error error;
 	cJSON *object;
-	int result = may_look(s, &error);
-	if (result == 0)
-		return OPS_STREAM_OVER;
+	int result = ops_begin_reading(s->server->ops, &error);
+	if (result == 0) {
+		result = read_order(s, &object, &error);
+		ops_end_reading(s->server->ops);
+		if (result == 0)
+			return OPS_STREAM_OVER;
+	}
 	if (result > 0)
-		result = ops_own_order(s->server->ops, s->account, s->order, &order, &error);
-	if (result == 0)
-		result = ops_customer_order(s->server, &order, &object, &error);
-	if (result == 0)
 		return make_event(s, object, event);
 	log_line(LOG_LEVEL_ERROR,
 		 "stream_failed",

@@ -127,15 +127,26 @@ static int may_look(const struct desk_stream *s, struct ops_error *error)
 	return found <= 0 ? found : person.kind == PERSON_STAFF;
 }
 
+static int add_events(struct events *events, struct ops_error *error)
+{
+	struct ops *ops = events->stream->server->ops;
+	int result = ops_begin_reading(ops, error);
+	if (result < 0)
+		return result;
+	result = add_boxes(events, error);
+	if (result == 0)
+		result = add_orders(events, error);
+	if (result == 0)
+		result = add_alarms(events, error);
+	ops_end_reading(ops);
+	return result;
+}
+
 /* The next events of this round. 1, 0 when there is nothing more in it, or a negative errno. */
 static int make_text(struct desk_stream *s, struct ops_stream_text *text, struct ops_error *error)
 {
 	struct events events = {.stream = s, .file = open_memstream(&text->text, &text->length)};
-	int result = events.file == NULL ? -ENOMEM : add_boxes(&events, error);
-	if (result == 0)
-		result = add_orders(&events, error);
-	if (result == 0)
-		result = add_alarms(&events, error);
+	int result = events.file == NULL ? -ENOMEM : add_events(&events, error);
 	bool whole = events.file != NULL && fclose(events.file) == 0 && !events.failed;
 	if (!whole && (result == 0 || events.file == NULL)) {
 		snprintf(error->text, sizeof error->text, "out of memory");

@@ -85,31 +85,93 @@ void ops_peer_exempt(struct MHD_Connection *connection)
 
 #define IS_IPV4 (UINT64_C(1) << 32) /* no network of IPv6 has such a number */
 
+static uint64_t number_v4(const struct in_addr *v4)
+{
+	return IS_IPV4 | ntohl(v4->s_addr);
+}
+
+static uint64_t number_v6(const struct in6_addr *v6)
+{
+	struct in_addr v4;
+	uint64_t network = 0;
+	if (IN6_IS_ADDR_V4MAPPED(v6)) {
+		memcpy(&v4, &v6->s6_addr[12], sizeof v4);
+		return number_v4(&v4);
+	}
+	for (size_t i = 0; i < sizeof network; i++)
+		network = network << 8 | v6->s6_addr[i];
+	return network;
+}
+
 bool ops_peer_address(struct MHD_Connection *connection, uint64_t *address)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct sockaddr_in6 v6;
 	struct sockaddr_in v4;
-	uint32_t word;
 	if (info == NULL || info->client_addr == NULL)
 		return false;
 	if (info->client_addr->sa_family == AF_INET) {
 		memcpy(&v4, info->client_addr, sizeof v4);
-		*address = IS_IPV4 | ntohl(v4.sin_addr.s_addr);
+		*address = number_v4(&v4.sin_addr);
 		return true;
 	}
 	if (info->client_addr->sa_family != AF_INET6)
 		return false;
 	memcpy(&v6, info->client_addr, sizeof v6);
-	if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-		memcpy(&word, &v6.sin6_addr.s6_addr[12], sizeof word);
-		*address = IS_IPV4 | ntohl(word);
+	*address = number_v6(&v6.sin6_addr);
+	return true;
+}
+
+/* An address as proxies write it: 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1], [2001:db8::1]:80. */
+static bool read_address(const char *text, size_t length, uint64_t *address)
+{
+	char plain[INET6_ADDRSTRLEN];
+	struct in6_addr v6;
+	struct in_addr v4;
+	bool bracket = length > 0 && text[0] == '[';
+	const char *end = memchr(text, bracket ? ']' : ':', length);
+	if (bracket && end == NULL)
+		return false;
+	if (end != NULL && (bracket || memchr(end + 1, ':', length - (size_t)(end + 1 - text)) == NULL))
+		length = (size_t)(end - text); /* what follows is a port */
+	text += bracket;
+	length -= bracket;
+	if (length >= sizeof plain)
+		return false;
+	memcpy(plain, text, length);
+	plain[length] = '\0';
+	if (inet_pton(AF_INET, plain, &v4) == 1) {
+		*address = number_v4(&v4);
 		return true;
 	}
-	*address = 0;
-	for (size_t i = 0; i < sizeof *address; i++)
-		*address = *address << 8 | v6.sin6_addr.s6_addr[i];
+	if (inet_pton(AF_INET6, plain, &v6) != 1)
+		return false;
+	*address = number_v6(&v6);
 	return true;
+}
+
+/* The last header of that name: whoever asks may have sent others. */
+static enum MHD_Result take_forwarded(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	const char **last = cls;
+	(void)kind;
+	if (strcasecmp(name, "X-Forwarded-For") == 0 && value != NULL)
+		*last = value;
+	return MHD_YES;
+}
+
+bool ops_peer_forwarded(struct MHD_Connection *connection, uint64_t *address)
+{
+	static const char between[] = ", \t";
+	const char *list = NULL;
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, take_forwarded, &list);
+	size_t end = list == NULL ? 0 : strlen(list);
+	while (end > 0 && strchr(between, list[end - 1]) != NULL)
+		end--;
+	size_t begin = end;
+	while (begin > 0 && strchr(between, list[begin - 1]) == NULL)
+		begin--;
+	return end > begin && read_address(list + begin, end - begin, address);
 }
 
 static void sweep(struct ops_peer_list *peers, int64_t now_ms)

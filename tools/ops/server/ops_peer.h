@@ -32,6 +32,10 @@ void ops_peer_renew(struct ops_peers *peers, struct MHD_Connection *connection);
 /* Who the other end is: an IPv4 address, or the network (/64) of an IPv6 one. False when it is neither. */
 bool ops_peer_address(struct MHD_Connection *connection, uint64_t *address);
 
+/* As above, of whoever the proxy in front speaks for: the last address of X-Forwarded-For, which is the proxy's own word,
+ * while those before it are anybody's. False when there is none. */
+bool ops_peer_forwarded(struct MHD_Connection *connection, uint64_t *address);
+
 /* The connection has become a stream. */
 void ops_peer_exempt(struct MHD_Connection *connection);
 

@@ -306,6 +306,26 @@ static enum MHD_Result begin(struct ops_request *q, const char *method, const ch
 	return answers_at_once(q, length) ? send_answer(q) : MHD_YES;
 }
 
+/* All of the request is there. Whoever asks may have lost the right to since its head came: a body can take a minute. */
+static void finish(struct ops_request *q)
+{
+	struct ops_error error;
+	if (q->status == 0)
+		ops_judge_who(q);
+	if (q->status != 0)
+		return;
+	bool reads = strcmp(q->route->method, "GET") == 0 && q->route->who != OPS_BOX; /* a box tells something by it */
+	int result = reads ? ops_begin_reading(q->server->ops, &error) : 0;
+	if (result < 0) {
+		ops_refuse_core(q, result, &error);
+		return;
+	}
+	q->route->handle(q);
+	if (reads)
+		ops_end_reading(q->server->ops);
+	ops_note(q);
+}
+
 /* --- callbacks --- */
 
 enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
@@ -329,10 +349,7 @@ enum MHD_Result ops_request_take(void *cls, struct MHD_Connection *connection, c
 		*size = 0;
 		return result;
 	}
-	if (q->status == 0) {
-		q->route->handle(q);
-		ops_note(q);
-	}
+	finish(q);
 	drop_body(q);
 	return send_answer(q);
 }

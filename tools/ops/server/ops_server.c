@@ -339,8 +339,9 @@ static int open_memory(struct ops_server *s)
 {
 	unsigned kept = s->options->connections_max / 16;
 	kept = kept > CONNECTIONS_KEPT_LEAST ? kept : CONNECTIONS_KEPT_LEAST;
-	ops_doors_open(&s->doors);
-	s->addresses_differ = address_max(s) > 0;
+	if (!ops_doors_open(&s->doors))
+		return fail_start("random", -errno);
+	s->addresses_differ = (s->options->address_given && address_max(s) > 0) || !ops_setup_is_local(s->listen_fd);
 	s->message = ops_messages_provider(&s->messages);
 	s->live = ops_live_new();
 	if (s->live == NULL)

@@ -44,7 +44,7 @@ struct ops_server {
 	struct ops_desk desk;
 	struct ops_peers peers;
 	struct ops_doors doors;
-	bool addresses_differ; /* else they tell nothing about who asks: a proxy's, or this machine's own */
+	bool addresses_differ; /* else they tell nothing about who asks: they are this machine's own */
 	struct ops_message_provider message;
 	struct ops_messages messages; /* of the embedded provider */
 	size_t body_bytes; /* of all requests together */

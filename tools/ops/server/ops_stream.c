@@ -61,9 +61,10 @@ void ops_streams_close(struct ops_streams *streams)
 
 bool ops_streams_have_room(const struct ops_streams *streams, bool staff)
 {
-	unsigned watchers = streams->max / WATCHERS_SHARE;
-	unsigned kept = staff ? 0 : watchers / WATCHERS_KEPT;
-	return streams->count < streams->max && streams->watcher_count < watchers - kept;
+	unsigned room = streams->max / WATCHERS_SHARE;
+	if (!staff && room > 1)
+		room -= (room + WATCHERS_STAFF_SHARE - 1) / WATCHERS_STAFF_SHARE;
+	return streams->count < streams->max && streams->watcher_count < room;
 }
 
 /* --- what is sent --- */

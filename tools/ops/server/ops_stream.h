@@ -20,7 +20,7 @@ struct ops_server;
 struct ops_stream; /* opaque */
 
 #define WATCHERS_SHARE 8 /* at most an eighth of all streams are watchers */
-#define WATCHERS_KEPT 4 /* a quarter of these is kept for the staff, however many customers look on */
+#define WATCHERS_STAFF_SHARE 4 /* a quarter of that is for staff only */
 #define WATCHER_HEARTBEAT_MS 20000
 
 enum ops_stream_next {
@@ -61,7 +61,7 @@ struct ops_streams {
 int ops_streams_open(struct ops_streams *streams, unsigned max);
 void ops_streams_close(struct ops_streams *streams); /* when all are gone */
 
-/* Whether there is room for one more watcher, one of the staff's or a customer's. */
+/* Whether there is room for one more watcher. Of their room a quarter is kept for staff. */
 bool ops_streams_have_room(const struct ops_streams *streams, bool staff);
 
 /* Begins a stream. The response, which has its headers, is the caller's to queue; *stream lives until the source is

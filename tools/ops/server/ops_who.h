@@ -11,7 +11,7 @@
 #define OPS_ORIGIN_SIZE 300 /* of a scheme and a host, which has at most 253 characters and a port */
 
 /* Judges by headers alone who asks for the route, as its `who` and `role` want: fills box, or person, by_token and
- * session; or refuses. */
+ * session; or refuses. Asked when the headers are there, and again before the call is carried out. */
 void ops_judge_who(struct ops_request *q);
 
 /* Scheme and host as whoever asks has them: the host is what the request says, and nobody has judged it. */
