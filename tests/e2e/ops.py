@@ -309,11 +309,16 @@ class Refused(Exception):
 
 
 class Events:
-    """Server-sent events as a page reads them."""
+    """A stream of server-sent events as a page reads them."""
 
-    def __init__(self, ops, path, headers):
+    def __init__(self, ops, path, headers, buffer=None):
+        """buffer: how much the kernel takes for the reader."""
         self.connection = ops.connect()
+        self.connection.connect()
+        if buffer is not None:
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.connection.request("GET", path, headers=headers)
+        self.socket = self.connection.sock  # which the connection forgets once it has the answer's head
         self.response = self.connection.getresponse()
         if self.response.status != 200:
             answer = Answer(self.response)
@@ -354,50 +359,26 @@ class Events:
         return fields["event"], json.loads(fields["data"])
 
 
-class Stream:
-    """A box's command stream, read line by line."""
+class Stream(Events):
+    """A box's command stream."""
 
     def __init__(self, ops, name, heartbeat_s, last, token, buffer):
         headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
         if last is not None:
             headers["Last-Event-ID"] = str(last)
-        self.connection = ops.connect()
-        self.connection.connect()
-        if buffer is not None:
-            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.connection.request("GET", f"/v1/boxes/{name}/commands?heartbeat_s={heartbeat_s}", headers=headers)
-        self.socket = self.connection.sock  # which the connection forgets once it has the answer's head
-        self.response = self.connection.getresponse()
-        if self.response.status != 200:
-            answer = Answer(self.response)
-            self.connection.close()
-            raise Refused(answer)
-        if self.item() != ("comment", "open"):
-            raise AssertionError("a stream begins with a comment")
+        super().__init__(ops, f"/v1/boxes/{name}/commands?heartbeat_s={heartbeat_s}", headers, buffer)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.response.close()
-        self.connection.close()
+    def block(self):
+        try:
+            return super().block()
+        except (http.client.IncompleteRead, ConnectionError):
+            return []
 
     def item(self):
         """("comment", text), ("command", seq, data), or None when the server has ended the stream."""
-        lines = []
-        while True:
-            try:
-                line = self.response.readline().decode()
-            except (http.client.IncompleteRead, ConnectionError):
-                return None
-            if not line:
-                return None
-            if line == "\n":
-                break
-            lines.append(line.rstrip("\n"))
+        lines = self.block()
+        if not lines:
+            return None
         if len(lines) == 1 and lines[0].startswith(": "):
             return "comment", lines[0][2:]
         fields = dict(line.split(": ", 1) for line in lines)
