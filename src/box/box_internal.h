@@ -51,7 +51,7 @@ struct outlet {
 	bool time_lost; /* driven on without a clock: everything has the cheapest rate until one is known */
 	int64_t lease_from_ms; /* the lease's time counts from here, or from the server's last word if that is later */
 	int64_t told_mw; /* the power when figures were last to be told */
-	unsigned told_missing; /* what a start lacked then; 0 where none is waited for */
+	unsigned told_missing; /* what was missing when that was last to be told; 0 where nobody looks */
 	int64_t mark_ms; /* when the next register mark is due */
 	int64_t settle_register_mwh; /* of the reading before, while ending; -1 when there was none */
 	bool door_cycled; /* while finishing: the door was opened */

@@ -479,15 +479,20 @@ static void run_silence(struct box *box, struct outlet *o)
 	meter_alarm(box, o, ALARM_METER_SILENT);
 }
 
-/* What a start lacks is told as it changes, also where the state stays as it is. */
+/* What a start lacks is told as it changes, also where the state stays as it is; and what a session lacks that goes on all
+ * the same, such as its meter's answers. */
 static void run_missing(struct box *box, struct outlet *o)
 {
 	bool awaited = o->state == OUTLET_UNLOCKED || o->state == OUTLET_READY || o->state == OUTLET_PAUSED;
-	unsigned missing = awaited ? outlet_missing(box, o) : 0;
+	bool supplying = o->state == OUTLET_SUPPLYING;
+	unsigned missing = awaited || supplying ? outlet_missing(box, o) : 0;
 	if (missing == o->told_missing)
 		return;
 	o->told_missing = missing;
-	uplink_on_progress(&box->uplink);
+	if (supplying)
+		uplink_on_figures(&box->uplink);
+	else
+		uplink_on_progress(&box->uplink);
 }
 
 static void run_state(struct box *box, struct outlet *o)

@@ -358,10 +358,20 @@ START_TEST(a_pause_shows_no_power)
 }
 END_TEST
 
-/* What a start lacks is told as it changes, also where the state stays. */
+/* What a start lacks is told as it changes, also where the state stays. So is a meter that does not answer while power
+ * flows. */
 START_TEST(what_is_missing_is_told)
 {
 	world_supply(w, 0, KWH, 2000000);
+	posts_in(5);
+	w->meters_work = false;
+	posts_in((int)(w->config.meter_late_ms / 1000) + 2);
+	require_state(w, 0, OUTLET_SUPPLYING);
+	ck_assert_uint_eq(w->told[0].missing, MISSING_METER);
+	ck_assert_int_ge(w->told[0].reading_age_ms, w->config.meter_late_ms);
+	w->meters_work = true;
+	posts_in(5);
+	ck_assert_uint_eq(w->told[0].missing, 0);
 	world_door(w, 0, false);
 	posts_in(5);
 	world_door(w, 0, true);
