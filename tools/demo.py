@@ -7,6 +7,7 @@ tools/demo builds the programs and runs this. What is here is the story and what
 
 usage: demo.py [--headless | --port N] --meterbox-ops PROGRAM --boxsim PROGRAM --meterboxd PROGRAM [--keep]"""
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -322,7 +323,8 @@ def play_live(port, tool):
     if code == 128 + signal.SIGINT:
         print("\nThe demo has ended, and all that it started.", flush=True)
         return None, 0
-    print("demo:", reason, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that has hung up takes nothing
+        print("demo:", reason, file=sys.stderr, flush=True)
     return None, code
 
 
