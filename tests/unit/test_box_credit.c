@@ -344,6 +344,18 @@ START_TEST(a_restless_load_does_not_fill_the_line)
 }
 END_TEST
 
+/* Where nobody is, nothing is told, whatever the meter says of others' power. */
+START_TEST(an_idle_box_says_nothing)
+{
+	world_start(w);
+	posts_in(60);
+	for (int n = 0; n < 60; n++) {
+		w->plant[0].leak_mw = n % 2 == 0 ? 3000 : 0;
+		ck_assert_uint_eq(posts_in(60), 0);
+	}
+}
+END_TEST
+
 /* What is not supplied any more is not shown as if it were. */
 START_TEST(a_pause_shows_no_power)
 {
@@ -470,6 +482,7 @@ static void add_marks_and_progress(Suite *suite)
 	tcase_add_test(t, progress);
 	tcase_add_test(t, progress_is_told_as_it_moves);
 	tcase_add_loop_test(t, a_restless_load_does_not_fill_the_line, 0, 2);
+	tcase_add_test(t, an_idle_box_says_nothing);
 	tcase_add_test(t, a_pause_shows_no_power);
 	tcase_add_test(t, what_is_missing_is_told);
 	tcase_add_test(t, progress_tells_the_time);
