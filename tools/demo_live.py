@@ -2,7 +2,6 @@
 do, and then a box, both pages and a keyboard that are the visitor's, until Ctrl-C. Python's standard library only."""
 import contextlib
 import queue
-import re
 import secrets
 import signal
 import socket
@@ -14,9 +13,8 @@ import demo_parts
 from demo_hands import Hands
 from demo_keys import Keyboard
 from demo_link import Link
-from demo_news import BoxLog, Desk
+from demo_news import BoxLog, Desk, Follower
 from demo_parts import BOX, LOAD_W, Wrong, box, euro, ops, wh
-from demo_phone import Follower, Phone
 
 KEY_PATIENCE_S = 0.1
 MESSAGES_EVERY_MS = 500
@@ -40,11 +38,6 @@ def day_and_night():
             "rates": [{"name": "night", "price_micros": 250000}, {"name": "day", "price_micros": 450000}],
             "periods": [{"from_min": 0, "rate": 0}, {"from_min": 420, "rate": 1}, {"from_min": 1320, "rate": 0}],
             "utc_offset_min": time.localtime().tm_gmtoff // 60}
-
-
-def code_of(message):
-    """The code that was sent to a customer."""
-    return re.search("[0-9]{6}", message["text"]).group()
 
 
 PLACES = {"A1": {"outlet": 1, "tariff": "flat", "label": "Bay 1, by the gate", "mode": "local"},
@@ -103,7 +96,7 @@ class Live(demo_parts.Parts):
         messages = self.server.operator("GET", "messages")["messages"]
         new = messages[:messages.index(self.message)] if self.message in messages else messages
         for message in reversed(new):
-            self.tell("message", f"the code for {message['contact']} is {code_of(message)}")
+            self.tell("message", f"the code for {message['contact']} is {ops.code_of(message)}")
         self.message = messages[0] if messages else None
 
     def wait(self, what, condition):
@@ -142,7 +135,7 @@ class Live(demo_parts.Parts):
         self.start_box()
         self.hands = Hands(self.world, self.link)
         headers = {"Authorization": f"Bearer {ops.OPERATOR_TOKEN}"}
-        Follower("desk", self.server.connect(), "/v1/operator/events", headers, self.queue).start()
+        Follower("desk", self.server, "/v1/operator/events", headers, self.queue).start()
         self.tell("box", "is there and has reported: outlet 1 with a DL/T 645 meter, outlet 2 with a Modbus one")
         self.rest_locks(checked)
 
@@ -203,7 +196,7 @@ class FirstCustomer:
 
     def __init__(self, live):
         self.live = live
-        self.phone = Phone(live.server)
+        self.phone = ops.Person(live.server)
         self.order = "c-" + secrets.token_hex(16)
 
     def tell(self, text):
@@ -218,7 +211,7 @@ class FirstCustomer:
         return self.live.wait(what, lambda: self.live.session and condition(self.live.session) and self.live.session)
 
     def do(self, act):
-        return self.phone.call("POST", f"/v1/customer/orders/{self.order}/{act}")
+        return self.phone.ask("POST", f"/v1/customer/orders/{self.order}/{act}", {}, 202)
 
     def play(self):
         self.sign_in()
@@ -230,29 +223,28 @@ class FirstCustomer:
 
     def sign_in(self):
         self.tell(f"scans the code of A1, and asks for a code as {CUSTOMER}")
-        self.phone.call("POST", "/v1/customer/codes", {"contact": CUSTOMER})
+        code = self.phone.code(CUSTOMER)
         self.think()
-        code = code_of(self.live.server.operator("GET", "messages")["messages"][0])
-        self.phone.call("POST", "/v1/customer/session", {"contact": CUSTOMER, "code": code})
+        self.phone.ask("POST", "/v1/customer/session", {"contact": CUSTOMER, "code": code})
         self.tell("types it in, and is signed in")
 
     def recharge(self):
         self.think()
-        payment = self.phone.call("POST", "/v1/customer/payments",
-                                  {"micros": RECHARGE_MICROS, "key": secrets.token_hex(16)})
-        self.phone.call("POST", f"/v1/sandbox/payments/{payment['payment']}", {"pay": True})
-        me = self.phone.call("GET", "/v1/customer/session")
+        payment = self.phone.ask("POST", "/v1/customer/payments",
+                                 {"micros": RECHARGE_MICROS, "key": secrets.token_hex(16)}, 201)
+        self.phone.ask("POST", f"/v1/sandbox/payments/{payment['payment']}", {"pay": True})
+        me = self.phone.ask("GET", "/v1/customer/session")
         self.tell(f"recharges at the sandbox's payment page, and has {euro(me['balance_micros'])}")
 
     def buy(self):
         self.think()
-        offer = self.phone.call("GET", "/v1/customer/outlets/A1")
+        offer = self.phone.ask("GET", "/v1/customer/outlets/A1")
         self.tell(f"reads \"{offer['label']}\", {euro(offer['price_now_micros'])} per kWh, accepts the agreement "
                   f"(version {offer['agreement']['version']}), and orders for {euro(AMOUNT_MICROS)}")
-        self.phone.call("PUT", f"/v1/customer/orders/{self.order}",
-                        {"code": "A1", "agreement": offer["agreement"]["version"], "until": "amount",
-                         "limit_micros": AMOUNT_MICROS})
-        self.phone.follow("customer", f"/v1/customer/orders/{self.order}/events", self.live.queue)
+        path = f"/v1/customer/orders/{self.order}"
+        self.phone.ask("PUT", path, {"code": "A1", "agreement": offer["agreement"]["version"], "until": "amount",
+                                     "limit_micros": AMOUNT_MICROS}, 201)
+        Follower("customer", self.live.server, path + "/events", self.phone.cookie(path), self.live.queue).start()
 
     def plug_in(self):
         hands = self.live.hands

@@ -1,8 +1,10 @@
 """What has happened, in words: from boxsim's log what the box does, from the desk's stream of events what the server knows.
 Each line is (who, what). Python's standard library only."""
+import http.client
 import json
+import threading
 
-from demo_parts import euro, wh
+from demo_parts import euro, ops, wh
 
 SUPPLY_EVERY_MS = 15000  # between two lines on one outlet's energy
 
@@ -98,3 +100,24 @@ class Desk:
         where = f" at outlet {alarm['outlet']}" if alarm.get("outlet") else ""
         detail = f" ({alarm['detail']})" if alarm.get("detail") else ""
         return [f"{alarm['kind']}: {alarm['word']}{where}{detail}"]
+
+
+class Follower(threading.Thread):
+    """Reads a stream of events and puts (name, event, object) into a queue for each; at last (name, None, why)."""
+
+    def __init__(self, name, server, path, headers, queue):
+        super().__init__(daemon=True)
+        self.title = name
+        self.stream = (server, path, headers)
+        self.queue = queue
+
+    def run(self):
+        try:
+            with ops.Events(*self.stream) as events:
+                while item := events.item():
+                    if item[0] is not None:
+                        self.queue.put((self.title, *item))
+            why = "the server has ended it"
+        except (OSError, http.client.HTTPException, ValueError, AssertionError, ops.Refused) as error:
+            why = f"{type(error).__name__}: {error}"
+        self.queue.put((self.title, None, why))

@@ -206,6 +206,21 @@ static bool power_moved(const struct outlet *o)
 	return o->reading.power_mw > o->told_mw + margin || o->reading.power_mw < o->told_mw - margin;
 }
 
+/* Where the server prices, it waits for each step; else figures are there to be looked at. */
+static void tell_figures(struct box *box, struct outlet *o, bool stepped)
+{
+	bool supplying = o->state == OUTLET_SUPPLYING;
+	bool priced = box->image.outlets[o->index].session.grant.mode == FEE_REMOTE;
+	if (!supplying && o->state != OUTLET_PAUSED)
+		return;
+	if (stepped && supplying && priced)
+		uplink_on_progress(&box->uplink);
+	if (!stepped && !power_moved(o))
+		return;
+	o->told_mw = o->reading.power_mw;
+	uplink_on_figures(&box->uplink);
+}
+
 static void take_trusted(struct box *box, struct outlet *o, const struct meter_reading *reading)
 {
 	const struct outlet_image *image = &box->image.outlets[o->index];
@@ -222,10 +237,7 @@ static void take_trusted(struct box *box, struct outlet *o, const struct meter_r
 		until_full_on_reading(&o->until_full, image->session.grant.full_ma, reading);
 	}
 	breaker_on_reading(&o->breaker, reading->current_ma, reading->register_mwh, reading->asked_ms);
-	if (o->state == OUTLET_SUPPLYING && (stepped || power_moved(o))) {
-		o->told_mw = reading->power_mw;
-		uplink_on_progress(&box->uplink);
-	}
+	tell_figures(box, o, stepped);
 }
 
 /* What no meter says: nothing of it may reach a record. */
@@ -467,14 +479,20 @@ static void run_silence(struct box *box, struct outlet *o)
 	meter_alarm(box, o, ALARM_METER_SILENT);
 }
 
-/* What a start still lacks is shown to whoever waits for it, also where it changes no state. */
-static void run_report(struct box *box, struct outlet *o)
+/* What a start lacks is told as it changes, also where the state stays as it is; and what a session lacks that goes on all
+ * the same, such as its meter's answers. */
+static void run_missing(struct box *box, struct outlet *o)
 {
-	unsigned missing = outlet_missing(box, o);
+	bool awaited = o->state == OUTLET_UNLOCKED || o->state == OUTLET_READY || o->state == OUTLET_PAUSED;
+	bool supplying = o->state == OUTLET_SUPPLYING;
+	unsigned missing = awaited || supplying ? outlet_missing(box, o) : 0;
 	if (missing == o->told_missing)
 		return;
 	o->told_missing = missing;
-	uplink_on_progress(&box->uplink);
+	if (supplying)
+		uplink_on_figures(&box->uplink);
+	else
+		uplink_on_progress(&box->uplink);
 }
 
 static void run_state(struct box *box, struct outlet *o)
@@ -516,7 +534,7 @@ void outlet_run(struct box *box, struct outlet *o)
 	resolve_boot(box, o);
 	resolve_reservation(box, o);
 	run_state(box, o);
-	run_report(box, o);
+	run_missing(box, o);
 }
 
 /* --- beginning and waiting --- */

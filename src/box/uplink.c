@@ -4,6 +4,8 @@
 #include "moment.h"
 
 #define PING_REST_MS INT64_C(5000)
+#define FIGURES_SHARE 5 /* of figures that move, one report for so many that there could be... */
+#define FIGURES_AT_ONCE 6 /* ... but so many as fast as there can be, after a while without */
 #define STEADY_MS INT64_C(30000) /* a stream that has lived so long works; one that opens and closes does not */
 
 void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t accepted, uint64_t durable,
@@ -15,6 +17,7 @@ void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t 
 		.accepted = accepted,
 		.progress_due = true,
 		.progress_sent_ms = now_ms - config->progress_ms,
+		.figures_until_ms = now_ms,
 		.pinged_ms = now_ms - PING_REST_MS,
 		.post_backoff = {.next_ms = now_ms},
 		.stream_backoff = {.next_ms = now_ms},
@@ -30,6 +33,11 @@ void uplink_on_durable(struct uplink *u, uint64_t seq)
 void uplink_on_progress(struct uplink *u)
 {
 	u->progress_due = true;
+}
+
+void uplink_on_figures(struct uplink *u)
+{
+	u->figures_due = true;
 }
 
 /* What one direction has just found, a network that is there again, the other need not wait to find. */
@@ -159,6 +167,19 @@ void uplink_ping(struct uplink *u, int64_t now_ms)
 	u->progress_sent_ms = now_ms - u->config.progress_ms;
 }
 
+static int64_t figures_rest_ms(const struct uplink *u)
+{
+	return FIGURES_SHARE * u->config.progress_ms;
+}
+
+/* When figures may be told. */
+static int64_t figures_ms(const struct uplink *u)
+{
+	int64_t share_ms = u->figures_until_ms - (FIGURES_AT_ONCE - 1) * figures_rest_ms(u);
+	int64_t rested_ms = u->progress_sent_ms + u->config.progress_ms;
+	return share_ms > rested_ms ? share_ms : rested_ms;
+}
+
 /* When a POST is due; MOMENT_NEVER when there is nothing to say. */
 static int64_t post_ms(const struct uplink *u)
 {
@@ -169,6 +190,8 @@ static int64_t post_ms(const struct uplink *u)
 		wanted = u->post_backoff.next_ms;
 	else if (u->progress_due)
 		wanted = u->progress_sent_ms + u->config.progress_ms;
+	else if (u->figures_due)
+		wanted = figures_ms(u);
 	else
 		return MOMENT_NEVER;
 	return wanted > u->post_backoff.next_ms ? wanted : u->post_backoff.next_ms;
@@ -177,10 +200,14 @@ static int64_t post_ms(const struct uplink *u)
 static bool begin_post(struct uplink *u, struct uplink_request *request, int64_t now_ms)
 {
 	uint64_t waiting = u->durable - u->accepted;
+	if (waiting == 0 && !u->progress_due)
+		u->figures_until_ms =
+			(u->figures_until_ms > now_ms ? u->figures_until_ms : now_ms) + figures_rest_ms(u);
 	u->posting = true;
 	u->posted_ms = now_ms;
 	u->posted_through = u->accepted + (waiting < UPLINK_BATCH_MAX ? waiting : UPLINK_BATCH_MAX);
 	u->progress_due = false;
+	u->figures_due = false;
 	u->progress_sent_ms = now_ms;
 	*request = (struct uplink_request){
 		.action = UPLINK_POST,

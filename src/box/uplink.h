@@ -16,7 +16,7 @@ struct uplink_config {
 	int64_t backoff_min_ms; /* ceiling of the first delay after a failure; doubles each time */
 	int64_t backoff_max_ms;
 	int64_t post_timeout_ms; /* a POST without an answer has failed */
-	int64_t progress_ms; /* at most one progress report per this time */
+	int64_t progress_ms; /* at most one progress report per this time; of figures that move, one in five of them */
 };
 
 enum uplink_action {
@@ -64,7 +64,9 @@ struct uplink {
 	int64_t posted_ms; /* when the POST under way began */
 	uint64_t posted_through;
 	bool progress_due;
+	bool figures_due;
 	int64_t progress_sent_ms;
+	int64_t figures_until_ms; /* the share of the line that posts for figures alone have used, as a time: one more adds its part */
 	int64_t pinged_ms;
 	struct uplink_backoff post_backoff;
 	bool streaming; /* open or being opened */
@@ -81,8 +83,12 @@ void uplink_init(struct uplink *u, const struct uplink_config *config, uint64_t 
 /* Records up to seq are durable. */
 void uplink_on_durable(struct uplink *u, uint64_t seq);
 
-/* Some outlet's progress is worth telling. */
+/* Some outlet's progress is worth telling: what its people or its money wait for. */
 void uplink_on_progress(struct uplink *u);
+
+/* Some outlet's figures have moved, for whoever looks on. The first are told as fast as any progress; what moves all the
+ * time has a fixed share of the line, so that a restless load does not fill it. */
+void uplink_on_figures(struct uplink *u);
 
 /* random: any 64 random bits, for the jitter. */
 void uplink_on_event(struct uplink *u, const struct uplink_event *event, uint64_t random, int64_t now_ms);

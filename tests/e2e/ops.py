@@ -5,6 +5,7 @@ Used by the tests of this folder and by tests/bench; Python's standard library o
 conditions, never for a time."""
 import argparse
 import base64
+import datetime
 import errno
 import gzip
 import hashlib
@@ -29,6 +30,12 @@ from box import COMPLAINTS, PATIENCE_S, price, tail, tariff, wait_for
 
 OPERATOR_TOKEN = "operator-token-of-the-tests"
 TIME = "2026-11-21T01:38:46.123Z"
+
+
+def time_text(at_ms):
+    """A moment of Unix time in ms, as the wire has it."""
+    at = datetime.datetime.fromtimestamp(at_ms // 1000, datetime.timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"
 
 
 class Answer:
@@ -236,6 +243,11 @@ class Ops:
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
 
+def code_of(message):
+    """The code that was sent to a customer."""
+    return re.search(r"\b[0-9]{6}\b", message["text"])[0]
+
+
 class Person:
     """Somebody with a browser: keeps cookies, and asks as the pages do."""
     PASSWORD = "a password of the tests"
@@ -249,14 +261,16 @@ class Person:
         wanted = {"Sec-Fetch-Site": "same-origin"}
         if method not in ("GET", "HEAD"):
             wanted.update({"Content-Type": "application/json", "Origin": self.ops.origin()})
-        sent = [f"{name}={value}" for name, (value, place) in self.cookies.items()
-                if (path + "/").startswith(place + "/")]
-        if sent:
-            wanted["Cookie"] = "; ".join(sent)
-        answer = self.ops.call(method, path, body, None, {**wanted, **(headers or {})})
+        answer = self.ops.call(method, path, body, None, {**wanted, **self.cookie(path), **(headers or {})})
         for line in answer.headers.get_all("Set-Cookie") or ():
             self.keep(line)
         return answer
+
+    def cookie(self, path):
+        """The header that the path gets; none without a cookie."""
+        sent = [f"{name}={value}" for name, (value, place) in self.cookies.items()
+                if (path + "/").startswith(place + "/")]
+        return {"Cookie": "; ".join(sent)} if sent else {}
 
     def keep(self, line):
         (name, value), *attributes = (part.strip().split("=", 1) for part in line.split(";") if "=" in part)
@@ -276,8 +290,7 @@ class Person:
     def code(self, contact):
         """Asks for a code; it, as the operator sees it."""
         canonical = self.ask("POST", "/v1/customer/codes", {"contact": contact}, 202)["contact"]
-        message = next(m for m in self.ops.operator("GET", "messages")["messages"] if m["contact"] == canonical)
-        return re.search(r"\b[0-9]{6}\b", message["text"])[0]
+        return code_of(next(m for m in self.ops.operator("GET", "messages")["messages"] if m["contact"] == canonical))
 
     def customer(self, contact="+49 170 1234567"):
         """Signs in as a customer."""
@@ -295,25 +308,23 @@ class Refused(Exception):
     """A stream was not opened; the answer is args[0]."""
 
 
-class Stream:
-    """A box's command stream, read line by line."""
+class Events:
+    """A stream of server-sent events as a page reads them."""
 
-    def __init__(self, ops, name, heartbeat_s, last, token, buffer):
-        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
-        if last is not None:
-            headers["Last-Event-ID"] = str(last)
+    def __init__(self, ops, path, headers, buffer=None):
+        """buffer: how much the kernel takes for the reader."""
         self.connection = ops.connect()
         self.connection.connect()
         if buffer is not None:
             self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.connection.request("GET", f"/v1/boxes/{name}/commands?heartbeat_s={heartbeat_s}", headers=headers)
+        self.connection.request("GET", path, headers=headers)
         self.socket = self.connection.sock  # which the connection forgets once it has the answer's head
         self.response = self.connection.getresponse()
         if self.response.status != 200:
             answer = Answer(self.response)
             self.connection.close()
             raise Refused(answer)
-        if self.item() != ("comment", "open"):
+        if self.block() != [": open"]:
             raise AssertionError("a stream begins with a comment")
 
     def __enter__(self):
@@ -326,19 +337,48 @@ class Stream:
         self.response.close()
         self.connection.close()
 
+    def block(self):
+        """The lines of one event or comment; [] when the server has ended the stream."""
+        lines = []
+        while (line := self.response.readline()) != b"\n":
+            if not line:
+                return []
+            lines.append(line.decode().rstrip("\n"))
+        return lines
+
+    def item(self):
+        """(event, object), (None, comment), or None when the server has ended the stream."""
+        lines = self.block()
+        if not lines:
+            return None
+        if lines[0].startswith(":"):
+            return None, lines[0]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if set(fields) != {"event", "data"}:
+            raise AssertionError(f"not an event: {lines}")
+        return fields["event"], json.loads(fields["data"])
+
+
+class Stream(Events):
+    """A box's command stream."""
+
+    def __init__(self, ops, name, heartbeat_s, last, token, buffer):
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        super().__init__(ops, f"/v1/boxes/{name}/commands?heartbeat_s={heartbeat_s}", headers, buffer)
+
+    def block(self):
+        try:
+            return super().block()
+        except (http.client.IncompleteRead, ConnectionError):
+            return []
+
     def item(self):
         """("comment", text), ("command", seq, data), or None when the server has ended the stream."""
-        lines = []
-        while True:
-            try:
-                line = self.response.readline().decode()
-            except (http.client.IncompleteRead, ConnectionError):
-                return None
-            if not line:
-                return None
-            if line == "\n":
-                break
-            lines.append(line.rstrip("\n"))
+        lines = self.block()
+        if not lines:
+            return None
         if len(lines) == 1 and lines[0].startswith(": "):
             return "comment", lines[0][2:]
         fields = dict(line.split(": ", 1) for line in lines)

@@ -40,6 +40,19 @@ class TappedOps(ops.Ops):
         return super().close()
 
 
+def contract():
+    """Of the test's arguments."""
+    return read_contract(box.arguments.contract)
+
+
+class TappedTest(ops.OpsTest):
+    def tapped(self, *options, start=True, **more):
+        server = TappedOps(contract(), *options, **more)
+        self.servers.append(server)
+        self.addCleanup(lambda: self.assertEqual(server.close(), [], "what the server said or how it ended"))
+        return server.start() if start else server
+
+
 def unseen(tap, tags, readers=()):
     """(operation, status) that the file has of these subjects, and nobody brought about. No request brings about a
     failure of the machine (500); 503 is seen where something is to be stored, and cannot be, so not of readers."""

@@ -7,7 +7,6 @@ usage: test_customer.py --contract ops-api.yaml --meterbox-ops PATH --meterboxd 
 """
 import hashlib
 import hmac
-import http.client
 import json
 import re
 import secrets
@@ -15,7 +14,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -23,8 +21,8 @@ import box  # noqa: E402
 import ops  # noqa: E402
 from box import wait_for  # noqa: E402
 from online import OnlineTest  # noqa: E402
-from ops import OPERATOR_TOKEN, Box, Person, progress, raw  # noqa: E402
-from tapped import TappedOps, read_contract, unseen  # noqa: E402
+from ops import OPERATOR_TOKEN, Person, progress, raw  # noqa: E402
+from tapped import TappedTest, unseen  # noqa: E402
 
 ANN, BOB = "+49 170 1111111", "+49 170 2222222"
 EURO = 1000000
@@ -40,10 +38,6 @@ TARIFF = {"currency": "EUR", "energy_price_micros": EURO, "start_fee_micros": 10
           "rounding": "half_up"}
 
 
-def contract():
-    return read_contract(box.arguments.contract)
-
-
 def new_number():
     return "c-" + secrets.token_hex(16)
 
@@ -56,44 +50,22 @@ def signature(body, key=PAYMENT_KEY):
     return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
-class Events:
+class OrderEvents(ops.Events):
     """An order's events, as its customer's page reads them."""
 
     def __init__(self, person, number):
-        self.connection = person.ops.connect()
-        cookies = "; ".join(f"{name}={value}" for name, (value, _) in person.cookies.items())
-        self.connection.request("GET", path_of(number, "events"), headers={"Cookie": cookies} if cookies else {})
-        self.response = self.connection.getresponse()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.response.close()
-        self.connection.close()
-
-    def block(self):
-        """The lines of one event or comment; [] when the server has ended the stream."""
-        lines = []
-        while (line := self.response.readline()) != b"\n":
-            if not line:
-                return []
-            lines.append(line.decode().rstrip("\n"))
-        return lines
+        path = path_of(number, "events")
+        super().__init__(person.ops, path, person.cookie(path))
 
     def next(self):
         """The next order; comments are passed over. None when the stream has ended."""
         end = time.monotonic() + box.PATIENCE_S  # heartbeats go on for ever
-        while lines := self.block():
+        while item := self.item():
             if time.monotonic() > end:
                 raise AssertionError("nothing is told")
-            if not lines[0].startswith(":"):
-                fields = dict(line.split(": ", 1) for line in lines)
-                assert set(fields) == {"event", "data"} and fields["event"] == "order", lines
-                return json.loads(fields["data"])
+            if item[0] is not None:
+                assert item[0] == "order", item
+                return item[1]
         return None
 
     def until(self, what):
@@ -109,16 +81,10 @@ class Events:
         return order
 
 
-class CustomerTest(ops.OpsTest):
-    def server(self, *options, tapped=True, start=True):
-        server = TappedOps(contract(), *options) if tapped else ops.Ops(*options)
-        self.servers.append(server)
-        self.addCleanup(lambda: self.assertEqual(server.close(), [], "what the server said or how it ended"))
-        return server.start() if start else server
-
-    def payments(self, **more):
-        """A server that takes payments, with a key that the test knows."""
-        server = self.server("--sandbox-payments", start=False, **more)
+class CustomerTest(TappedTest):
+    def payments(self, make=None):
+        """A server that takes payments, with a key that the test knows. make: who makes it, else tapped()."""
+        server = (make or self.tapped)("--sandbox-payments", start=False)
         key = Path(server.path("payment.key"))
         key.write_text(PAYMENT_KEY + "\n", encoding="utf-8")
         key.chmod(0o600)
@@ -180,7 +146,7 @@ class TheInterface(CustomerTest):
         for button in ("unlock", "start"):
             self.ann.ask("POST", path_of(number, button), {}, 202)
         self.ann.ask("POST", path_of(number, "credit"), {"micros": EURO, "key": "k"})
-        with Events(self.ann, number) as events:
+        with OrderEvents(self.ann, number) as events:
             self.assertEqual(events.next()["order"], number)
         self.ann.ask("POST", path_of(number, "stop"), None, 202)
         self.played.records.started(1)
@@ -315,7 +281,7 @@ class TheInterface(CustomerTest):
 
     def limits(self):
         number = self.ann.ask("GET", "/v1/customer/orders")["orders"][0]["order"]
-        streams = [Events(self.ann, number) for _ in range(STREAMS_MAX)]
+        streams = [OrderEvents(self.ann, number) for _ in range(STREAMS_MAX)]
         for stream in streams:
             self.addCleanup(stream.close)
             self.assertEqual(stream.next()["order"], number)
@@ -324,8 +290,11 @@ class TheInterface(CustomerTest):
         self.assertGreater(int(answer.headers["Retry-After"]), 0)
         streams.pop().close()
         def again():
-            with Events(self.ann, number) as events:
-                return events.response.status == 200
+            try:
+                OrderEvents(self.ann, number).close()
+                return True
+            except ops.Refused:
+                return False
         wait_for("one went, another may come", again)
         self.commands_are_limited()
         wanted = 0
@@ -379,7 +348,7 @@ class TheInterface(CustomerTest):
 
     def closed(self):
         """The tap of a server that takes no payments, once it was asked to."""
-        server = self.server()
+        server = self.tapped()
         self.assert_refused(self.customer(server).call("POST", "/v1/customer/payments", {"micros": EURO, "key": "k"}), 404,
                             "not_offered")
         return server.tap
@@ -400,7 +369,7 @@ class TheInterface(CustomerTest):
 
 class Orders(CustomerTest):
     def setUp(self):
-        self.ops = self.server()
+        self.ops = self.tapped()
         self.played = self.shop(self.ops)
         self.ann = self.customer(self.ops, money=5 * EURO)
 
@@ -664,7 +633,7 @@ class LiveEvents(CustomerTest):
         self.number = self.order(self.ann, credit_micros=EURO)["order"]
 
     def events(self, person=None):
-        events = Events(person or self.ann, self.number)
+        events = OrderEvents(person or self.ann, self.number)
         self.addCleanup(events.close)
         return events
 
@@ -697,21 +666,18 @@ class LiveEvents(CustomerTest):
         self.ops.tap.check()
 
     def test_customers_do_not_crowd_out_the_desk(self):
-        server = self.server("--max-connections", "64", tapped=False)  # 7 may look on
+        server = self.tapped("--max-connections", "64")  # 7 may look on
         self.shop(server)
         ann, bob = self.customer(server, ANN, EURO), self.customer(server, BOB, EURO)
         numbers = self.order(ann)["order"], self.order(bob, code="A-2")["order"]
-        answers = []
-        for person, number in ((ann, numbers[0]), (bob, numbers[1])):
-            for _ in range(STREAMS_MAX):
-                events = Events(person, number)
-                self.addCleanup(events.close)
-                answers.append(events.response.status)
-        self.assertEqual(answers, [200] * 5 + [429] * 3)
-        desk = server.connect()
-        self.addCleanup(desk.close)
-        desk.request("GET", "/v1/operator/events", headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"})
-        self.assertEqual(desk.getresponse().status, 200)
+        for _ in range(STREAMS_MAX):
+            self.addCleanup(OrderEvents(ann, numbers[0]).close)
+        self.addCleanup(OrderEvents(bob, numbers[1]).close)
+        with self.assertRaises(ops.Refused) as refused:
+            OrderEvents(bob, numbers[1])
+        self.assert_refused(refused.exception.args[0], 429, "too_many_streams")
+        ops.Events(server, "/v1/operator/events", {"Authorization": f"Bearer {OPERATOR_TOKEN}"}).close()
+        server.tap.check()
 
     def test_a_stranger_signs_out(self):
         """That makes nobody's page look, which takes time: what only looking would show stays unseen."""
@@ -853,7 +819,7 @@ class Payments(CustomerTest):
 
     def test_a_key_of_its_own(self):
         """Without a file the key is made at random; only the sandbox has it."""
-        other = self.server("--sandbox-payments", "--currency", "CNY")
+        other = self.tapped("--sandbox-payments", "--currency", "CNY")
         self.assertTrue(other.lines("sandbox_payments"))
         ann = self.customer(other)
         payment = ann.ask("POST", "/v1/customer/payments", {"micros": EURO, "key": "k"}, 201)
@@ -877,7 +843,7 @@ class Payments(CustomerTest):
         self.order(self.ann)
 
     def test_a_server_that_takes_none(self):
-        closed = self.server()
+        closed = self.tapped()
         self.assertFalse(closed.lines("sandbox_payments"))
         self.shop(closed)
         self.assertIs(Person(closed).ask("GET", "/v1/customer/outlets/A-1")["payments"], False)
@@ -915,7 +881,7 @@ class AWholeSession(OnlineTest, CustomerTest):
     """A customer with a telephone and a real box with a load: all that the customer does goes over HTTP."""
 
     def test_from_the_code_to_the_receipt(self):
-        server = self.payments(tapped=False)
+        server = self.payments(self.ops)
         world = self.join(server)
         server.operator("PUT", "tariffs/flat", {"replaces": 0, "tariff": {**TARIFF, "quantum_micros": 1}})
         server.operator("PUT", "outlets/A-1", {"box": "box-1", "outlet": 1, "tariff": "flat", "label": "By the door"})
@@ -926,7 +892,7 @@ class AWholeSession(OnlineTest, CustomerTest):
         order = self.order(ann, new_number(), agreement=offer["agreement"]["version"], until="time", limit_ms=3600000,
                            credit_micros=2 * EURO)
         number = order["order"]
-        events = Events(ann, number)
+        events = OrderEvents(ann, number)
         self.addCleanup(events.close)
         self.assertEqual(events.next()["order"], number)
         events.until(lambda o: o["live"] and o["live"]["state"] == "ready")

@@ -4,7 +4,6 @@
 usage: test_desk.py --contract ops-api.yaml --meterbox-ops PATH [--seed N] [unittest's arguments]
 """
 import datetime
-import json
 import random
 import sys
 from urllib.parse import quote
@@ -13,8 +12,8 @@ sys.dont_write_bytecode = True
 import box  # noqa: E402
 import ops  # noqa: E402
 from box import tariff  # noqa: E402
-from ops import OPERATOR_TOKEN, Person, progress  # noqa: E402
-from tapped import TappedOps, read_contract, unseen  # noqa: E402
+from ops import OPERATOR_TOKEN, Person, progress, time_text  # noqa: E402
+from tapped import TappedTest, unseen  # noqa: E402
 
 PLACE = {"tariff": "day", "label": "Pier 1, left"}
 MINUTE_MS = 60000
@@ -24,57 +23,24 @@ ROWS_AT_ONCE = 100
 READERS = {"listOrders", "listAccounts", "listPostings", "listAlarms", "getSeries", "streamDesk"}
 
 
-def contract():
-    return read_contract(box.arguments.contract)
-
-
 def wall_ms():
     return int(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000)
 
 
-def stamp(at_ms):
-    at = datetime.datetime.fromtimestamp(at_ms // 1000, datetime.timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"
-
-
-class Events:
+class DeskEvents(ops.Events):
     """The desk's stream: of somebody who has signed in, or of a program."""
+    PATH = "/v1/operator/events"
 
     def __init__(self, server, person=None):
-        headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
-        if person is not None:
-            headers = {"Cookie": "; ".join(f"{name}={value}" for name, (value, _) in person.cookies.items())}
-        self.connection = server.connect()
-        self.connection.request("GET", "/v1/operator/events", headers=headers)
-        self.response = self.connection.getresponse()
-        if self.response.status != 200:
-            answer = ops.Answer(self.response)
-            self.connection.close()
-            raise ops.Refused(answer)
-        if self.block() != [": open"]:
-            raise AssertionError("a stream begins with a comment")
-
-    def close(self):
-        self.response.close()
-        self.connection.close()
-
-    def block(self):
-        """The lines of one event or comment; [] when the server has ended the stream."""
-        lines = []
-        while (line := self.response.readline()) != b"\n":
-            if not line:
-                return []
-            lines.append(line.decode().rstrip("\n"))
-        return lines
+        super().__init__(server, self.PATH,
+                         person.cookie(self.PATH) if person else {"Authorization": f"Bearer {OPERATOR_TOKEN}"})
 
     def next(self):
         """(event, object); a heartbeat says that nothing comes. None when the stream has ended."""
-        if lines := self.block():
-            if lines[0].startswith(":"):
-                raise AssertionError(f"nothing comes: {lines}")
-            fields = dict(line.split(": ", 1) for line in lines)
-            return fields["event"], json.loads(fields["data"])
-        return None
+        item = self.item()
+        if item and item[0] is None:
+            raise AssertionError(f"nothing comes: {item}")
+        return item
 
     def until(self, what, holds=lambda value: True):
         """The first object of such an event of which this is true, and all that came before it."""
@@ -86,13 +52,7 @@ class Events:
         raise AssertionError(f"the stream has ended; before: {passed}")
 
 
-class DeskTest(ops.OpsTest):
-    def tapped(self, *options):
-        server = TappedOps(contract(), *options)
-        self.servers.append(server)
-        self.addCleanup(lambda: self.assertEqual(server.close(), [], "what the server said or how it ended"))
-        return server.start()
-
+class DeskTest(TappedTest):
     def desk(self, *options):
         """A server with one box that has reported, and one account with money."""
         self.server = self.tapped(*options)
@@ -100,7 +60,7 @@ class DeskTest(ops.OpsTest):
         self.server.account("ann", 100000000)
 
     def events(self, person=None, server=None):
-        events = Events(server or self.server, person)
+        events = DeskEvents(server or self.server, person)
         self.addCleanup(events.close)
         return events
 
@@ -125,7 +85,7 @@ class DeskTest(ops.OpsTest):
         self.played.report()
 
     def mark(self, at_ms, register, order="o-1"):
-        self.played.records.add("mark", 1, order, register, energised_ms=1000, time=stamp(at_ms))
+        self.played.records.add("mark", 1, order, register, energised_ms=1000, time=time_text(at_ms))
 
 
 class TheInterface(DeskTest):
@@ -135,8 +95,8 @@ class TheInterface(DeskTest):
         now = wall_ms()
         for path in ("orders", "orders?open=1", "orders?open=0&before=o-1", "accounts", "accounts?after=a%20b",
                      "accounts/ann/postings", "accounts/ann/postings?before=2", "alarms", "alarms?before=9",
-                     f"boxes/box-1/series?from={stamp(now - HOUR_MS)}&to={stamp(now)}&step_s=60",
-                     f"boxes/box-1/series?from={stamp(0).replace(':', '%3A')}&to={stamp(1)}&step_s=86400", "boxes"):
+                     f"boxes/box-1/series?from={time_text(now - HOUR_MS)}&to={time_text(now)}&step_s=60",
+                     f"boxes/box-1/series?from={time_text(0).replace(':', '%3A')}&to={time_text(1)}&step_s=86400", "boxes"):
             self.get(path)
 
     def bad_ways(self):
@@ -144,17 +104,17 @@ class TheInterface(DeskTest):
         for path in ("orders?open=2", "orders?open=yes", "orders?before=a%22b", "orders?before=" + "o" * 41,
                      "orders?before=%zz", "accounts?after=" + "a" * 41, "accounts?after=%00", "accounts/ann/postings?before=0",
                      "accounts/a%22b/postings", "alarms?before=x", "alarms?before=0", "boxes/box-1/series",
-                     f"boxes/box-1/series?from={stamp(now)}&to={stamp(now)}&step_s=60",
-                     f"boxes/box-1/series?from={stamp(now)}&to={stamp(now + 1)}",
-                     f"boxes/box-1/series?from={stamp(now)}&to={stamp(now + 1)}&step_s=59",
-                     f"boxes/box-1/series?from={stamp(now)}&to={stamp(now + 1)}&step_s=86401",
-                     f"boxes/box-1/series?from=now&to={stamp(now + 1)}&step_s=60",
-                     f"boxes/box-1/series?from={stamp(now)}&to=2026-11-21&step_s=60",
-                     f"boxes/box-1/series?from={stamp(0)}&to={stamp(400 * MINUTE_MS + 1)}&step_s=60",
-                     f"boxes/box%201/series?from={stamp(0)}&to={stamp(1)}&step_s=60"):
+                     f"boxes/box-1/series?from={time_text(now)}&to={time_text(now)}&step_s=60",
+                     f"boxes/box-1/series?from={time_text(now)}&to={time_text(now + 1)}",
+                     f"boxes/box-1/series?from={time_text(now)}&to={time_text(now + 1)}&step_s=59",
+                     f"boxes/box-1/series?from={time_text(now)}&to={time_text(now + 1)}&step_s=86401",
+                     f"boxes/box-1/series?from=now&to={time_text(now + 1)}&step_s=60",
+                     f"boxes/box-1/series?from={time_text(now)}&to=2026-11-21&step_s=60",
+                     f"boxes/box-1/series?from={time_text(0)}&to={time_text(400 * MINUTE_MS + 1)}&step_s=60",
+                     f"boxes/box%201/series?from={time_text(0)}&to={time_text(1)}&step_s=60"):
             self.assert_refused(self.ask(path), 400, "bad_request")
         for path in ("orders?before=o-9", "accounts/nobody/postings", "nothing",
-                     f"boxes/box-9/series?from={stamp(0)}&to={stamp(1)}&step_s=60"):
+                     f"boxes/box-9/series?from={time_text(0)}&to={time_text(1)}&step_s=60"):
             self.assert_refused(self.ask(path), 404, "not_found")
 
     def ask(self, path, token=OPERATOR_TOKEN, method="GET"):
@@ -162,7 +122,7 @@ class TheInterface(DeskTest):
 
     def strangers(self):
         customer, viewer = Person(self.server).customer(), Person(self.server).staff("vera", "viewer")
-        series = f"boxes/box-1/series?from={stamp(0)}&to={stamp(1)}&step_s=60"
+        series = f"boxes/box-1/series?from={time_text(0)}&to={time_text(1)}&step_s=60"
         for path in ("orders", "accounts", "accounts/ann/postings", "alarms", series, "events"):
             for token in (None, self.played.token, "wrong-token-wrong-token"):
                 self.assert_refused(self.ask(path, token), 401, "unauthorized")
@@ -316,8 +276,8 @@ class Lists(DeskTest):
 
 class Energy(DeskTest):
     def series(self, from_ms, to_ms, step_s):
-        answer = self.get(f"boxes/box-1/series?from={stamp(from_ms)}&to={stamp(to_ms)}&step_s={step_s}")
-        self.assertEqual((answer["from"], answer["step_s"]), (stamp(from_ms), step_s))
+        answer = self.get(f"boxes/box-1/series?from={time_text(from_ms)}&to={time_text(to_ms)}&step_s={step_s}")
+        self.assertEqual((answer["from"], answer["step_s"]), (time_text(from_ms), step_s))
         return {outlet["outlet"]: outlet["energy_mwh"] for outlet in answer["outlets"]}
 
     def setUp(self):
@@ -328,12 +288,12 @@ class Energy(DeskTest):
         self.now = wall_ms()
         self.start = self.now - 20 * HOUR_MS
         for outlet in (1, 2):
-            self.played.records.add("meter", outlet, register=1000 * outlet, serial="m", time=stamp(self.start - HOUR_MS))
+            self.played.records.add("meter", outlet, register=1000 * outlet, serial="m", time=time_text(self.start - HOUR_MS))
         self.played.report()
         self.server.order("o-1")
         for command in self.take_all():
             self.played.records.authorized(command)
-        self.played.records.add("started", 1, "o-1", 1000, time=stamp(self.start))
+        self.played.records.add("started", 1, "o-1", 1000, time=time_text(self.start))
         self.played.report()
 
     def test_steps(self):

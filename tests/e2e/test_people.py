@@ -12,14 +12,13 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import unittest
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 import box  # noqa: E402
 import ops  # noqa: E402
 from ops import OPERATOR_TOKEN, Person  # noqa: E402
-from tapped import TappedOps, read_contract, unseen  # noqa: E402
+from tapped import TappedTest, contract, unseen  # noqa: E402
 
 JSON = {"Content-Type": "application/json"}
 CONTACT = "+49 (170) 123-4567"
@@ -35,19 +34,7 @@ CUSTOMER_PAGE_MAX = 50000  # bytes, with what it loads, unpacked: a small teleph
 BODY_MAX = 65536
 
 
-def contract():
-    return read_contract(box.arguments.contract)
-
-
-class PeopleTest(ops.OpsTest):
-    def tapped(self, *options):
-        server = TappedOps(contract(), *options)
-        self.servers.append(server)
-        self.addCleanup(lambda: self.assertEqual(server.close(), [], "what the server said or how it ended"))
-        return server.start()
-
-
-class TheInterface(PeopleTest):
+class TheInterface(TappedTest):
     """All that the interface file has of people, in good ways and in bad; a tap judges."""
 
     def setUp(self):
@@ -184,7 +171,7 @@ class TheInterface(PeopleTest):
         self.assertEqual(unseen(self.server.tap, ("people",), readers), [], "documented, but never seen")
 
 
-class Roles(PeopleTest):
+class Roles(TappedTest):
     """Of every operation that the interface file has for the operator's side, whatever its subject."""
 
     def test_each_role_and_operation(self):
@@ -230,7 +217,7 @@ class Roles(PeopleTest):
         self.assertEqual(answer.status, 200)
 
 
-class Doors(PeopleTest):
+class Doors(TappedTest):
     def certificate(self):
         folder = Path(tempfile.mkdtemp(prefix="meterbox-tls-"))
         self.addCleanup(lambda: subprocess.run(["rm", "-r", str(folder)], check=True))
@@ -490,7 +477,7 @@ class Doors(PeopleTest):
         self.assertEqual(server.operator("GET", "messages"), {"messages": []})
 
 
-class Records(PeopleTest):
+class Records(TappedTest):
     """What is kept and written of people and what they do."""
 
     def acts(self, server, query=""):
@@ -579,7 +566,7 @@ class Reader(html.parser.HTMLParser):
             self.forbidden.append(f"text in {self.inside}")
 
 
-class Pages(PeopleTest):
+class Pages(TappedTest):
     def setUp(self):
         self.server = self.ops()
 

@@ -16,8 +16,8 @@ import ops  # noqa: E402
 import qr  # noqa: E402
 import test_api  # noqa: E402
 from box import wait_for  # noqa: E402
-from ops import OPERATOR_TOKEN, progress  # noqa: E402
-from tapped import TappedOps, read_contract, unseen  # noqa: E402
+from ops import OPERATOR_TOKEN, progress, time_text  # noqa: E402
+from tapped import TappedTest, contract, unseen  # noqa: E402
 
 TAGS = ("sales",)
 READERS = {"listTariffs", "previewBill", "listPlaces", "getPlaceQr", "getAgreement", "getOffer"}
@@ -47,18 +47,7 @@ def by_rate(of, energy_mw, start, duration_ms):
     return parts
 
 
-def moment(wall_ms):
-    time = datetime.datetime.fromtimestamp(wall_ms // 1000, datetime.timezone.utc)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{wall_ms % 1000:03d}Z"
-
-
-class SalesTest(ops.OpsTest):
-    def tapped(self, *options, **more):
-        server = TappedOps(read_contract(box.arguments.contract), *options, **more)
-        self.servers.append(server)
-        self.addCleanup(lambda: self.assertEqual(server.close(), [], "what the server said or how it ended"))
-        return server.start()
-
+class SalesTest(TappedTest):
     def kept(self, server):
         """That the file was kept to, also by what the server refused."""
         server.tap.check()
@@ -112,7 +101,7 @@ class Previews(SalesTest):
     START = 1800057600000  # midnight in UTC
 
     def preview(self, server, of, power_mw, start, duration_ms, status=200):
-        return server.operator("POST", "preview", {"tariff": of, "power_mw": power_mw, "from": moment(start),
+        return server.operator("POST", "preview", {"tariff": of, "power_mw": power_mw, "from": time_text(start),
                                                    "duration_ms": duration_ms}, status)
 
     def test_flat(self):
@@ -394,7 +383,7 @@ class EveryOperation(SalesTest):
               ("PUT", "agreement", {"replaces": 1, "en": "Pay.", "zh": "付款。"}))
 
     def operations(self):
-        return [operation for operation in read_contract(box.arguments.contract).operations
+        return [operation for operation in contract().operations
                 if set(operation.tags) & set(TAGS)]
 
     @staticmethod

@@ -84,6 +84,14 @@ int64_t world_below(struct world *w, int64_t limit)
 
 /* ---- after every event ---- */
 
+static void note_post(struct world *w, const struct uplink_request *request)
+{
+	w->posts++;
+	w->posted_through = request->through;
+	for (unsigned i = 0; i < w->config.outlet_count; i++)
+		box_progress(w->box, i, &w->told[i], w->now);
+}
+
 static void drain_uplink(struct world *w)
 {
 	struct uplink_request request;
@@ -91,9 +99,8 @@ static void drain_uplink(struct world *w)
 
 	while (box_uplink_next(w->box, &request, w->now)) {
 		REQUIRE(++n < DRAIN_MAX, "the uplink never has enough");
-		w->posts += request.action == UPLINK_POST;
 		if (request.action == UPLINK_POST)
-			w->posted_through = request.through;
+			note_post(w, &request);
 		if (request.action == UPLINK_POST && request.through >= request.from)
 			REQUIRE(request.through <= w->durable.seq,
 				"record %" PRIu64 " is sent before it is durable",

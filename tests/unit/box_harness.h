@@ -69,6 +69,7 @@ struct world {
 	size_t queued;
 	unsigned posts; /* that were begun */
 	uint64_t posted_through; /* of the last one */
+	struct progress told[OUTLETS_MAX]; /* that the last one carried */
 	uint64_t accepted;
 	struct plant_outlet plant[OUTLETS_MAX];
 	bool meters_work; /* every meter is read each reading_ms */

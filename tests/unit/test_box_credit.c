@@ -321,21 +321,87 @@ START_TEST(progress_is_told_as_it_moves)
 }
 END_TEST
 
-/* The outlet waits all the time, for one thing more and one less. */
+/* A cooker that goes on and off every two seconds, a large load whose steps come faster than that: the line has a fixed
+ * share of it, and the first changes are told at once all the same. */
+START_TEST(a_restless_load_does_not_fill_the_line)
+{
+	const int64_t share = 3600000 / (5 * w->config.uplink.progress_ms);
+	unsigned told = 0;
+	world_supply(w, 0, 1000 * KWH, _i == 0 ? 0 : 7000000);
+	posts_in(60);
+	for (int n = 0; n < 4 && _i == 0; n++) { /* who plugs in and out sees it */
+		w->plant[0].load_mw = n % 2 == 0 ? 2000000 : 0;
+		posts_in(3);
+		ck_assert_int_eq(w->told[0].power_mw, w->plant[0].load_mw);
+	}
+	for (int n = 0; n < 1800; n++) {
+		if (_i == 0)
+			w->plant[0].load_mw = n % 2 == 0 ? 2000000 : 0;
+		told += posts_in(2);
+	}
+	REQUIRE((int64_t)told <= share + share / 10, "%u posts in an hour", told);
+	REQUIRE((int64_t)told >= share - share / 10, "%u posts in an hour", told);
+}
+END_TEST
+
+/* Where nobody is, nothing is told, whatever the meter says of others' power. */
+START_TEST(an_idle_box_says_nothing)
+{
+	world_start(w);
+	posts_in(60);
+	for (int n = 0; n < 60; n++) {
+		w->plant[0].leak_mw = n % 2 == 0 ? 3000 : 0;
+		ck_assert_uint_eq(posts_in(60), 0);
+	}
+}
+END_TEST
+
+/* What is not supplied any more is not shown as if it were. */
+START_TEST(a_pause_shows_no_power)
+{
+	world_supply(w, 0, KWH, 2000000);
+	posts_in(5);
+	ck_assert_int_eq(w->told[0].power_mw, 2000000);
+	world_door(w, 0, false);
+	posts_in(15);
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_int_eq(w->told[0].power_mw, 0);
+	ck_assert_uint_eq(posts_in(60), 0);
+}
+END_TEST
+
+/* What a start lacks is told as it changes, also where the state stays. So is a meter that does not answer while power
+ * flows. */
 START_TEST(what_is_missing_is_told)
 {
-	struct command authorize = authorize_for(w, 0, "o0", KWH);
-	world_command(w, &authorize);
+	world_supply(w, 0, KWH, 2000000);
+	posts_in(5);
+	w->meters_work = false;
+	posts_in((int)(w->config.meter_late_ms / 1000) + 2);
+	require_state(w, 0, OUTLET_SUPPLYING);
+	ck_assert_uint_eq(w->told[0].missing, MISSING_METER);
+	ck_assert_int_ge(w->told[0].reading_age_ms, w->config.meter_late_ms);
+	w->meters_work = true;
+	posts_in(5);
+	ck_assert_uint_eq(w->told[0].missing, 0);
 	world_door(w, 0, false);
 	posts_in(5);
-	ck_assert_uint_eq(progress_of(w, 0).missing, MISSING_USER_DOOR);
-	ck_assert_uint_eq(posts_in(10), 0);
-	w->plant[0].answers = false;
-	ck_assert_uint_eq(posts_in(10), 1);
-	ck_assert_uint_eq(progress_of(w, 0).missing, MISSING_USER_DOOR | MISSING_METER);
-	w->plant[0].answers = true;
-	ck_assert_uint_eq(posts_in(10), 1);
-	ck_assert_uint_eq(state_of(w, 0), OUTLET_UNLOCKED);
+	world_door(w, 0, true);
+	posts_in(5);
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_uint_eq(w->told[0].missing, 0);
+	w->meters_work = false;
+	posts_in((int)(w->config.meter_late_ms / 1000) + 5);
+	ck_assert_uint_eq(w->told[0].missing, MISSING_METER);
+	w->meters_work = true;
+	posts_in(5);
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_uint_eq(w->told[0].missing, 0);
+	world_reboot(w, 1000, TIME_SYNCHRONISED);
+	posts_in(15);
+	require_state(w, 0, OUTLET_PAUSED);
+	ck_assert_uint_eq(w->told[0].missing, progress_of(w, 0).missing);
+	ck_assert_uint_eq(w->told[0].missing, 0);
 }
 END_TEST
 
@@ -415,6 +481,9 @@ static void add_marks_and_progress(Suite *suite)
 	tcase_add_test(t, marks);
 	tcase_add_test(t, progress);
 	tcase_add_test(t, progress_is_told_as_it_moves);
+	tcase_add_loop_test(t, a_restless_load_does_not_fill_the_line, 0, 2);
+	tcase_add_test(t, an_idle_box_says_nothing);
+	tcase_add_test(t, a_pause_shows_no_power);
 	tcase_add_test(t, what_is_missing_is_told);
 	tcase_add_test(t, progress_tells_the_time);
 }

@@ -3,13 +3,13 @@
  * Room: tests/unit; a small box writes records that follow and are linked. */
 #include <check.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "customers.h"
 #include "offers.h"
+#include "ops_sides.h"
 
 #define BOX "box-1"
 #define NOW INT64_C(1790000000000)
@@ -34,26 +34,7 @@ static struct {
 	size_t count, sent;
 } box;
 
-static void give_random(void *ctx, void *bytes, size_t count)
-{
-	unsigned char *to = bytes;
-	(void)ctx;
-	for (size_t i = 0; i < count; i++) {
-		chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
-		to[i] = (unsigned char)(chance >> 56);
-	}
-}
-
 /* --- the box's side --- */
-
-static void hash(const char *text, char hex[RECORD_HASH_SIZE])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned length;
-	ck_assert_int_eq(EVP_Digest(text, strlen(text), digest, &length, EVP_sha256(), NULL), 1);
-	for (size_t i = 0; i < length; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
 
 static void write_record(struct record r)
 {
@@ -69,7 +50,7 @@ static void write_record(struct record r)
 	char *text = wire_write_record(&r, &link);
 	ck_assert_ptr_nonnull(text);
 	box.texts[box.count++] = text;
-	hash(text, box.tip);
+	hash_text(text, box.tip);
 }
 
 static struct record record(enum record_kind kind, int outlet, const char *order)
@@ -183,7 +164,7 @@ static void new_box(void)
 	struct record r = record(RECORD_BOOT, RECORD_NO_OUTLET, "");
 	memset(&box, 0, sizeof box);
 	word_copy(box.ledger, sizeof box.ledger, "00000000000000000000000000000abc");
-	hash(box.ledger, box.tip);
+	hash_text(box.ledger, box.tip);
 	write_record(r);
 	meter(0, "m-1", 7 * KWH);
 	meter(1, "m-2", 0);
@@ -207,7 +188,7 @@ static void put_place(const char *code, int outlet, enum fee_mode mode)
 
 static void setup(void)
 {
-	struct ops_options options = {.path = ":memory:", .random = give_random, .command_ms = 60000};
+	struct ops_options options = {.path = ":memory:", .random = give_random, .ctx = &chance, .command_ms = 60000};
 	OK(ops_open(&options, &ops, &error));
 	OK(ops_add_box(ops, BOX, &error));
 	new_box();
@@ -836,7 +817,7 @@ START_TEST(a_lost_ledger)
 		free(box.texts[--box.count]);
 	memset(&box, 0, sizeof box);
 	word_copy(box.ledger, sizeof box.ledger, "00000000000000000000000000000def");
-	hash(box.ledger, box.tip);
+	hash_text(box.ledger, box.tip);
 	write_record(record(RECORD_BOOT, RECORD_NO_OUTLET, ""));
 	post();
 	struct ops_order order = mine(ORDER_1);

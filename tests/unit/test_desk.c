@@ -3,7 +3,6 @@
  * Room: tests/unit; a small box of its own writes records that follow and are linked, as src/ledger does. */
 #include <check.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "desk.h"
+#include "ops_sides.h"
 #include "price.h"
 #include "sample.h"
 
@@ -38,28 +38,9 @@ static struct {
 
 /* --- the box's side --- */
 
-static void test_random(void *ctx, void *bytes, size_t count)
-{
-	unsigned char *b = bytes;
-	(void)ctx;
-	for (size_t i = 0; i < count; i++) {
-		chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
-		b[i] = (unsigned char)(chance >> 56);
-	}
-}
-
-static void hash(const char *text, char hex[RECORD_HASH_SIZE])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned length;
-	ck_assert_int_eq(EVP_Digest(text, strlen(text), digest, &length, EVP_sha256(), NULL), 1);
-	for (size_t i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 static void post_text(const char *text)
 {
-	hash(text, box.tip);
+	hash_text(text, box.tip);
 	ck_assert_msg(ops_intake(ops, BOX, box.ledger, &text, 1, now_ms, &answer, &error) == 0, "%s", error.text);
 }
 
@@ -89,7 +70,7 @@ static void new_ledger(const char *id)
 {
 	memset(&box, 0, sizeof box);
 	word_copy(box.ledger, sizeof box.ledger, id);
-	hash(id, box.tip);
+	hash_text(id, box.tip);
 	struct record r = next_record(RECORD_BOOT, RECORD_NO_OUTLET);
 	r.boot = 1;
 	post(&r);
@@ -167,7 +148,7 @@ static void ended(const char *number, int outlet, int64_t register_mwh, int64_t 
 
 static void open_at(const char *file)
 {
-	struct ops_options options = {.path = file, .random = test_random, .command_ms = 120000};
+	struct ops_options options = {.path = file, .random = give_random, .ctx = &chance, .command_ms = 120000};
 	OK(ops_open(&options, &ops, &error));
 	OK(ops_add_box(ops, BOX, &error));
 	OK(ops_add_account(ops, "ann", OPS_SHARED, 0, &error));
@@ -415,21 +396,27 @@ END_TEST
 
 /* --- what is told of orders --- */
 
+struct told {
+	uint64_t chance; /* first: give_random()'s */
+	struct names names;
+};
+
 static void on_order(void *ctx, const char *order)
 {
-	struct names *names = ctx;
-	add_name(names, order);
+	struct told *told = ctx;
+	add_name(&told->names, order);
 }
 
 START_TEST(changes_are_told)
 {
-	struct names names = {.count = 0};
+	struct told told = {.chance = 1};
+	const struct names *names = &told.names;
 	struct ops_options options = {
 		.path = ":memory:",
-		.random = test_random,
+		.random = give_random,
 		.command_ms = 120000,
 		.order_changed = on_order,
-		.ctx = &names,
+		.ctx = &told,
 	};
 	ops_close(ops);
 	OK(ops_open(&options, &ops, &error));
@@ -438,16 +425,16 @@ START_TEST(changes_are_told)
 	OK(ops_recharge(ops, "ann", 100000000, "pay-1", &error));
 	new_ledger("0123456789abcdef0123456789abcdef");
 	meter_at(0, 0);
-	ck_assert_str_eq(names.text, "");
+	ck_assert_str_eq(names->text, "");
 	create("o-1", 0);
-	ck_assert_str_eq(names.text, "o-1");
+	ck_assert_str_eq(names->text, "o-1");
 	struct ops_order o = draft("o-1", 0);
 	authorized(&o);
-	ck_assert_str_eq(names.text, "o-1 o-1");
+	ck_assert_str_eq(names->text, "o-1 o-1");
 	session_record(RECORD_STARTED, 0, "o-1", 0);
-	ck_assert_str_eq(names.text, "o-1 o-1 o-1");
+	ck_assert_str_eq(names->text, "o-1 o-1 o-1");
 	session_record(RECORD_MARK, 0, "o-1", 0);
-	ck_assert_str_eq(names.text, "o-1 o-1 o-1");
+	ck_assert_str_eq(names->text, "o-1 o-1 o-1");
 }
 END_TEST
 

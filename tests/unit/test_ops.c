@@ -3,7 +3,6 @@
  * Room: tests/unit; a small box of its own writes records that follow and are linked, as src/ledger does. */
 #include <check.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "ops.h"
+#include "ops_sides.h"
 #include "price.h"
 
 #define BOX "box-1"
@@ -42,25 +42,6 @@ static const struct fee_tariff flat = {.id = "flat",
 
 /* --- the box's side --- */
 
-static void test_random(void *ctx, void *bytes, size_t count)
-{
-	unsigned char *b = bytes;
-	(void)ctx;
-	for (size_t i = 0; i < count; i++) {
-		chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
-		b[i] = (unsigned char)(chance >> 56);
-	}
-}
-
-static void hash(const char *text, char hex[RECORD_HASH_SIZE])
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned length;
-	ck_assert_int_eq(EVP_Digest(text, strlen(text), digest, &length, EVP_sha256(), NULL), 1);
-	for (size_t i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 static struct record next_record(enum record_kind kind, int outlet, const char *order)
 {
 	struct record r = {.seq = box.image.seq + 1, .boot = box.image.boot, .kind = kind, .outlet = outlet};
@@ -74,7 +55,7 @@ static void keep_text(char *text)
 	ck_assert_ptr_nonnull(text);
 	ck_assert_uint_lt(box.count, TEXTS_MAX);
 	box.texts[box.count++] = text;
-	hash(text, box.tip);
+	hash_text(text, box.tip);
 }
 
 static void write_record(struct record r)
@@ -93,7 +74,7 @@ static void new_ledger(const char *id)
 		free(box.texts[--box.count]);
 	memset(&box, 0, sizeof box);
 	word_copy(box.ledger, sizeof box.ledger, id);
-	hash(id, box.tip);
+	hash_text(id, box.tip);
 	struct record r = next_record(RECORD_BOOT, RECORD_NO_OUTLET, "");
 	r.boot = 1;
 	write_record(r);
@@ -179,7 +160,7 @@ static void damage(size_t i, const char *from, const char *to)
 	ck_assert_ptr_nonnull(at);
 	ck_assert_uint_eq(strlen(from), strlen(to));
 	memcpy(at, to, strlen(to));
-	hash(box.texts[i], box.tip);
+	hash_text(box.texts[i], box.tip);
 }
 
 /* --- the server's side --- */
@@ -248,7 +229,7 @@ static void answer_all(enum command_outcome outcome)
 
 static struct ops_options options(const char *path)
 {
-	return (struct ops_options){.path = path, .random = test_random, .command_ms = 120000};
+	return (struct ops_options){.path = path, .random = give_random, .ctx = &chance, .command_ms = 120000};
 }
 
 static void setup_empty(void)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cutvfs.h"
+#include "ops_sides.h"
 #include "payments.h"
 
 #define NOW INT64_C(1800000000000)
@@ -17,30 +18,19 @@
 
 static struct ops *ops;
 static struct ops_error error;
-static uint64_t random_state;
+static uint64_t chance;
 static char path[] = "/tmp/test-payments-XXXXXX";
-
-static void give_random(void *ctx, void *bytes, size_t count)
-{
-	unsigned char *to = bytes;
-
-	(void)ctx;
-	for (size_t i = 0; i < count; i++) {
-		random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
-		to[i] = (unsigned char)(random_state >> 56);
-	}
-}
 
 static void open_at(const char *where)
 {
-	struct ops_options options = {.path = where, .random = give_random, .command_ms = 60000};
+	struct ops_options options = {.path = where, .random = give_random, .ctx = &chance, .command_ms = 60000};
 
 	OK(ops_open(&options, &ops, &error));
 }
 
 static void setup(void)
 {
-	random_state = 1;
+	chance = 1;
 	open_at(":memory:");
 	OK(ops_add_account(ops, "ann", OPS_SHARED, 0, &error));
 	OK(ops_add_account(ops, "bob", OPS_SHARED, 0, &error));
@@ -251,7 +241,7 @@ static void setup_file(void)
 	memcpy(path + sizeof path - 7, "XXXXXX", 6);
 	ck_assert_int_ge(fd = mkstemp(path), 0);
 	close(fd);
-	random_state = 1;
+	chance = 1;
 	open_at(path);
 	OK(ops_add_account(ops, "ann", OPS_SHARED, 0, &error));
 	OK(make("ann", EURO, "k", &payment));
@@ -308,7 +298,8 @@ END_TEST
 
 static void open_disk(const char *name)
 {
-	struct ops_options options = {.path = "ops.db", .vfs = name, .random = give_random, .command_ms = 60000};
+	struct ops_options options = {
+		.path = "ops.db", .vfs = name, .random = give_random, .ctx = &chance, .command_ms = 60000};
 
 	OK(ops_open(&options, &ops, &error));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops_sides.h"
 #include "people.h"
 
 #define MINUTE_MS INT64_C(60000)
@@ -12,25 +13,14 @@
 
 static struct ops *ops;
 static struct ops_error error;
-static uint64_t random_state;
+static uint64_t chance;
 static int64_t now_ms;
-
-static void give_random(void *ctx, void *bytes, size_t count)
-{
-	unsigned char *to = bytes;
-
-	(void)ctx;
-	for (size_t i = 0; i < count; i++) {
-		random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
-		to[i] = (unsigned char)(random_state >> 56);
-	}
-}
 
 static void setup(void)
 {
-	struct ops_options options = {.path = ":memory:", .random = give_random, .command_ms = 60000};
+	struct ops_options options = {.path = ":memory:", .random = give_random, .ctx = &chance, .command_ms = 60000};
 
-	random_state = 1;
+	chance = 1;
 	now_ms = INT64_C(1800000000000);
 	ck_assert_msg(ops_open(&options, &ops, &error) == 0, "%s", error.text);
 }

@@ -342,6 +342,39 @@ START_TEST(progress_has_its_deadline)
 }
 END_TEST
 
+/* Figures that move all the time: some at once, then their share; each time with its deadline. */
+START_TEST(figures_have_their_share)
+{
+	setup_streaming(0, 0);
+	take_at(1000);
+	for (int n = 0; n < 12; n++) { /* what is told anyway takes nothing of it */
+		now_ms += 2000;
+		event(UPLINK_STREAM_HEARD, 0);
+		uplink_on_progress(&u);
+		ck_assert_int_eq(take().posts, 1);
+		event(UPLINK_POSTED, 0);
+	}
+	take_at(30000);
+	for (int64_t n = 0; n < 10; n++) {
+		int64_t due_ms = n < 7 ? 30000 + n * 2000 : 30000 + (n - 5) * 10000;
+		now_ms = n == 0 ? due_ms : now_ms + 1;
+		event(UPLINK_STREAM_HEARD, 0);
+		uplink_on_figures(&u);
+		if (n > 0) {
+			ck_assert_int_eq(uplink_deadline(&u), due_ms);
+			ck_assert_int_eq(take_at(due_ms - 1).posts, 0);
+		}
+		ck_assert_int_eq(take_at(due_ms).posts, 1);
+		event(UPLINK_POSTED, 0);
+		ck_assert_int_eq(take().posts, 0);
+	}
+	now_ms++;
+	uplink_on_figures(&u);
+	uplink_on_progress(&u); /* what is waited for does not wait for a share */
+	ck_assert_int_eq(take_at(72000).posts, 1);
+}
+END_TEST
+
 /* Records do not wait for progress. */
 START_TEST(records_do_not_wait)
 {
@@ -726,7 +759,10 @@ static void random_step(void)
 		uplink_on_durable(&u, durable);
 		break;
 	case 1:
-		uplink_on_progress(&u);
+		if (random_u64() % 2)
+			uplink_on_progress(&u);
+		else
+			uplink_on_figures(&u);
 		break;
 	case 2:
 		uplink_ping(&u, now_ms);
@@ -804,6 +840,7 @@ static Suite *uplink_suite(void)
 	tcase_add_test(posts, progress_by_itself);
 	tcase_add_test(posts, progress_at_most);
 	tcase_add_test(posts, progress_has_its_deadline);
+	tcase_add_test(posts, figures_have_their_share);
 	tcase_add_test(posts, records_do_not_wait);
 	tcase_add_test(posts, ping);
 	tcase_add_test(posts, pings);

@@ -247,18 +247,6 @@ int ops_outlet(struct ops *ops, const char *box, int outlet, struct outlet_image
 	return ops_read_outlet(ops, box, outlet, image, error);
 }
 
-int ops_get_account(struct ops *ops, const char *account, enum ops_account_kind *kind, int64_t *limit_micros,
-		    struct ops_error *error)
-{
-	struct account_row row;
-	int result = ops_need_account(ops, account, &row, error);
-	if (result < 0)
-		return result;
-	*kind = row.kind;
-	*limit_micros = row.limit_micros;
-	return 0;
-}
-
 /* A posting under a key from outside. */
 static int make_posting(const char *prefix, const char *key, int64_t micros, struct posting *posting,
 			struct ops_error *error)

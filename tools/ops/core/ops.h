@@ -99,10 +99,6 @@ int ops_recharge(struct ops *ops, const char *account, int64_t micros, const cha
 /* customer -> cash, the original way, when the customer asks for it: at most the balance. Idempotent by key. */
 int ops_refund(struct ops *ops, const char *account, int64_t micros, const char *key, struct ops_error *error);
 
-/* An account's kind and limit, as they were given. */
-int ops_get_account(struct ops *ops, const char *account, enum ops_account_kind *kind, int64_t *limit_micros,
-		    struct ops_error *error);
-
 /* The customer's balance; what is held is not in it. */
 int ops_balance(struct ops *ops, const char *account, int64_t *micros, struct ops_error *error);
 

@@ -13,7 +13,8 @@
 
 /* --- running statements --- */
 
-int store_fail(struct store *s, int code, const char *what, struct ops_error *error)
+/* What SQLite's code means as an errno, with its words. */
+static int fail(struct store *s, int code, const char *what, struct ops_error *error)
 {
 	int result = -EIO;
 	if ((code & 0xff) == SQLITE_NOMEM)
@@ -40,7 +41,7 @@ static sqlite3_stmt *bound(struct store *s, enum statement which, const struct v
 	}
 	if (code == SQLITE_OK)
 		return *statement;
-	*result = store_fail(s, code, "preparing", error);
+	*result = fail(s, code, "preparing", error);
 	return NULL;
 }
 
@@ -52,7 +53,7 @@ int store_run(struct store *s, enum statement which, const struct value *values,
 		return result;
 	int code = sqlite3_step(statement);
 	if (code != SQLITE_DONE)
-		result = store_fail(s, code, "writing", error);
+		result = fail(s, code, "writing", error);
 	sqlite3_reset(statement);
 	return result;
 }
@@ -68,7 +69,7 @@ int store_look_up(struct store *s, enum statement which, sqlite3_stmt **row, con
 	if (code == SQLITE_ROW)
 		return 1;
 	if (code != SQLITE_DONE)
-		result = store_fail(s, code, "reading", error);
+		result = fail(s, code, "reading", error);
 	sqlite3_reset(*row);
 	return result;
 }
@@ -78,7 +79,7 @@ int store_next(struct store *s, sqlite3_stmt *row, bool wanted, struct ops_error
 	int code = wanted ? sqlite3_step(row) : SQLITE_DONE;
 	if (code == SQLITE_ROW)
 		return 1;
-	int result = code == SQLITE_DONE ? 0 : store_fail(s, code, "reading", error);
+	int result = code == SQLITE_DONE ? 0 : fail(s, code, "reading", error);
 	sqlite3_reset(row);
 	return result;
 }
@@ -134,13 +135,13 @@ int store_read_number(struct store *s, const char *sql, int64_t *number, struct 
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		*number = sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
-	return code == SQLITE_ROW ? 0 : store_fail(s, code, "reading", error);
+	return code == SQLITE_ROW ? 0 : fail(s, code, "reading", error);
 }
 
 static int execute(struct store *s, const char *sql, struct ops_error *error)
 {
 	int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-	return code == SQLITE_OK ? 0 : store_fail(s, code, "preparing the database", error);
+	return code == SQLITE_OK ? 0 : fail(s, code, "preparing the database", error);
 }
 
 static int create(struct store *s, struct ops_error *error)
@@ -184,7 +185,7 @@ int store_open(const char *path, const char *vfs, struct store **store, struct o
 	if (s == NULL)
 		return ops_fail(error, -ENOMEM, "out of memory");
 	int code = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, vfs);
-	int result = code == SQLITE_OK ? prepare(s, path, error) : store_fail(s, code, path, error);
+	int result = code == SQLITE_OK ? prepare(s, path, error) : fail(s, code, path, error);
 	if (result < 0) {
 		store_close(s);
 		return result;
@@ -217,7 +218,7 @@ static int check_rule(struct store *s, size_t rule, struct ops_error *error)
 				  rules[rule].rule,
 				  (const char *)sqlite3_column_text(statement, 0));
 	else if (code != SQLITE_DONE)
-		result = store_fail(s, code, "checking", error);
+		result = fail(s, code, "checking", error);
 	sqlite3_finalize(statement);
 	return result;
 }

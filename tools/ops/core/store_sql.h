@@ -122,9 +122,6 @@ struct value {
 #define VALUES(...)                                                                                                    \
 	(const struct value[]){__VA_ARGS__}, sizeof((const struct value[]){__VA_ARGS__}) / sizeof(struct value)
 
-/* What SQLite's code means as an errno, with its words. */
-int store_fail(struct store *store, int code, const char *what, struct ops_error *error);
-
 /* A row that makes no sense. */
 int store_damaged(struct ops_error *error, const char *what);
 

@@ -87,9 +87,6 @@ void ops_call_series(struct ops_request *q);
 /* ops_desk_stream.c: answers with a stream of events from now on, until the session of whoever asked has ended. */
 void ops_call_desk_events(struct ops_request *q);
 
-/* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
-char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE];
-
 /* Something was made for the box: there may be a command for it. */
 void ops_wake_box(struct ops_server *server, const char *name);
 

@@ -202,7 +202,9 @@ static bool take_box(void *ctx, const char *box)
 	return true;
 }
 
-char (*ops_box_names(struct ops_server *server, size_t *count, int *result, struct ops_error *error))[BOX_ID_SIZE]
+/* The names of all boxes, which the caller frees; NULL when there are none or with *result below 0. */
+static char (*all_box_names(struct ops_server *server, size_t *count, int *result,
+			    struct ops_error *error))[BOX_ID_SIZE]
 {
 	struct box_names all = {.count = 0};
 	*result = ops_each_box(server->ops, take_box, &all, error);
@@ -222,7 +224,7 @@ void ops_call_boxes(struct ops_request *q)
 	struct ops_error error;
 	size_t count;
 	int result;
-	char(*names)[BOX_ID_SIZE] = ops_box_names(q->server, &count, &result, &error);
+	char(*names)[BOX_ID_SIZE] = all_box_names(q->server, &count, &result, &error);
 	cJSON *object = cJSON_CreateObject();
 	cJSON *boxes = cJSON_AddArrayToObject(object, "boxes");
 	for (size_t i = 0; result == 0 && i < count; i++) {

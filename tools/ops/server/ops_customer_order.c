@@ -181,18 +181,22 @@ static enum ops_stream_next make_event(struct order_stream *s, cJSON *object, st
 	cJSON *live = cJSON_GetObjectItemCaseSensitive(object, "live");
 	cJSON *age = cJSON_DetachItemFromObjectCaseSensitive(live, "age_ms");
 	char *text = cJSON_PrintUnformatted(object);
-	bool same = s->said != NULL && strcmp(text, s->said) == 0;
+	bool same = text != NULL && s->said != NULL && strcmp(text, s->said) == 0;
 	if (age != NULL)
 		cJSON_AddItemToObject(live, "age_ms", age);
 	free(s->said);
 	s->said = text;
 	text = json_print_and_delete(object);
-	int length = same ? 0 : asprintf(&event->text, "event: order\ndata: %s\n\n", text);
+	int length = same || text == NULL ? -1 : asprintf(&event->text, "event: order\ndata: %s\n\n", text);
 	free(text);
 	if (same)
 		return OPS_STREAM_NOTHING;
+	if (length < 0) {
+		log_line(LOG_LEVEL_ERROR, "stream_failed", "order=%s error=out of memory", log_text(s->order).text);
+		return OPS_STREAM_FAILED;
+	}
 	event->length = (size_t)length;
-	return length < 0 ? OPS_STREAM_FAILED : OPS_STREAM_TEXT;
+	return OPS_STREAM_TEXT;
 }
 
 /* 1 with *object, 0 when whoever looks on may not any more, or a negative errno. */
@@ -272,16 +276,11 @@ static bool has_room(struct ops_request *q)
 {
 	struct account_streams all = {.account = q->person.account};
 	ops_streams_each(q->server, &order_source, visit_stream, &all);
+	if (all.count < CUSTOMER_STREAMS_MAX)
+		return ops_may_stream(q, ops_streams_have_room(&q->server->streams, false));
 	q->retry_s = REQUEST_RETRY_S;
-	if (q->server->stopping)
-		ops_refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "unavailable", "the server is stopping");
-	else if (all.count >= CUSTOMER_STREAMS_MAX)
-		ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "%u pages of yours look on", all.count);
-	else if (!ops_streams_have_room(&q->server->streams, false))
-		ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "too many look on; come back later");
-	else
-		q->retry_s = 0;
-	return q->retry_s == 0;
+	ops_refuse(q, MHD_HTTP_TOO_MANY_REQUESTS, "too_many_streams", "%u pages of yours look on", all.count);
+	return false;
 }
 
 void ops_answer_order_events(struct ops_request *q, const struct ops_order *order)

@@ -45,13 +45,15 @@ struct events {
 	FILE *file;
 	int count; /* of the kind that is being added */
 	bool found; /* of any kind */
+	bool failed; /* memory is short */
 };
 
 /* Writes an event; the object is deleted. False when there are enough of its kind. */
 static bool add_event(struct events *events, const char *name, cJSON *object)
 {
 	char *data = json_print_and_delete(object);
-	fprintf(events->file, "event: %s\ndata: %s\n\n", name, data);
+	if (data == NULL || fprintf(events->file, "event: %s\ndata: %s\n\n", name, data) < 0)
+		events->failed = true;
 	free(data);
 	events->found = true;
 	return ++events->count < EVENTS_AT_ONCE;
@@ -147,7 +149,7 @@ static int make_text(struct desk_stream *s, struct ops_stream_text *text, struct
 {
 	struct events events = {.stream = s, .file = open_memstream(&text->text, &text->length)};
 	int result = events.file == NULL ? -ENOMEM : add_events(&events, error);
-	bool whole = events.file != NULL && fclose(events.file) == 0;
+	bool whole = events.file != NULL && fclose(events.file) == 0 && !events.failed;
 	if (!whole && (result == 0 || events.file == NULL)) {
 		snprintf(error->text, sizeof error->text, "out of memory");
 		result = -ENOMEM;
