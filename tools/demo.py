@@ -278,6 +278,14 @@ def end_stragglers():
             os.waitpid(int(child), 0)
 
 
+def say(text, out):
+    """To whoever is still there: a terminal may have hung up, a reader gone away."""
+    try:
+        print(text, file=out, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # what is left in the buffer has to go somewhere
+
+
 def tell_story(make):
     """Makes what is to be played, and plays it: (what run() gave, the reason why it did not come to its end or None, exit
     code). All that was started has ended then."""
@@ -304,7 +312,7 @@ def tell_story(make):
     if reason is None:
         return result, None, 0
     if code == 1 and story:
-        print("\n".join(story.logs()), file=sys.stderr)
+        say("\n".join(story.logs()), sys.stderr)
     return result, reason, code
 
 
@@ -312,7 +320,7 @@ def play_headless():
     """(what the last line says, exit code)"""
     local, reason, code = tell_story(Story)
     if reason is not None:
-        print("demo:", reason, file=sys.stderr, flush=True)
+        say(f"demo: {reason}", sys.stderr)
     return (local.last_line() if reason is None else {"ok": False, "reason": reason}), code
 
 
@@ -320,9 +328,10 @@ def play_live(port, tool):
     """(nothing, exit code). Ctrl-C is how it ends."""
     _, reason, code = tell_story(lambda: demo_live.Live(port, tool))
     if code == 128 + signal.SIGINT:
-        print("\nThe demo has ended, and all that it started.", flush=True)
+        say("\nThe demo has ended, and all that it started.", sys.stdout)
         return None, 0
-    print("demo:", reason, file=sys.stderr, flush=True)
+    say("", sys.stdout)
+    say(f"demo: {reason}", sys.stderr)
     return None, code
 
 

@@ -6,6 +6,7 @@ import threading
 
 CHUNK = 65536
 BACKLOG = 16
+TRIES = 100
 
 
 def drop(end):
@@ -13,6 +14,22 @@ def drop(end):
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
     end.close()
+
+
+def bound_by_number():
+    """A port stays ours while we do not listen only when it was asked for by its number."""
+    for _ in range(TRIES):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = probe.getsockname()
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            return listener
+        except OSError:  # somebody was faster
+            listener.close()
+    raise OSError("no free port")
 
 
 class Link:
@@ -26,7 +43,8 @@ class Link:
         self.over = threading.Event()
         self.mended = threading.Event()
         self.mended.set()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.listener = bound_by_number()
+        self.listener.listen(BACKLOG)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 

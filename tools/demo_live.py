@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import demo_parts
 from demo_hands import Hands
@@ -26,6 +27,7 @@ STAFF = "demo"
 CUSTOMER = "ann@example.org"
 RECHARGE_MICROS = 5000000
 AMOUNT_MICROS = 1000000
+THINK_MS = 1500
 ENOUGH_MWH = 30000  # then the first customer stops
 
 FLAT = {"currency": "EUR", "energy_price_micros": 420000, "service_price_micros": 80000, "quantum_micros": 100,
@@ -54,7 +56,7 @@ class Live(demo_parts.Parts):
         """port: the server's, 0 for any. tool: where meterboxctl is."""
         super().__init__("--sandbox-payments")
         self.server.port = port
-        self.tool = tool
+        self.tool = tool and Path(tool).resolve()
         self.password = "-".join(secrets.token_hex(2) for _ in range(4))
         self.keyboard = Keyboard()
         self.queue = queue.Queue()
@@ -156,6 +158,7 @@ class Live(demo_parts.Parts):
 
     def stay(self):
         self.doing = "the visitor's turn"
+        self.desk.tells_supply = True
         self.keyboard.begin()
         print("\n".join(self.welcome()), flush=True)
         while True:
@@ -206,6 +209,11 @@ class FirstCustomer:
     def tell(self, text):
         self.live.tell("customer", text)
 
+    def think(self):
+        """As long as a person takes for the next step, and whoever looks for reading."""
+        end_ms = box.now_ms() + THINK_MS
+        self.live.wait("the customer thinks", lambda: box.now_ms() >= end_ms)
+
     def await_session(self, what, condition):
         return self.live.wait(what, lambda: self.live.session and condition(self.live.session) and self.live.session)
 
@@ -221,12 +229,15 @@ class FirstCustomer:
         self.leave()
 
     def sign_in(self):
-        self.tell(f"scans the code of A1, and signs in as {CUSTOMER}")
+        self.tell(f"scans the code of A1, and asks for a code as {CUSTOMER}")
         self.phone.call("POST", "/v1/customer/codes", {"contact": CUSTOMER})
+        self.think()
         code = code_of(self.live.server.operator("GET", "messages")["messages"][0])
         self.phone.call("POST", "/v1/customer/session", {"contact": CUSTOMER, "code": code})
+        self.tell("types it in, and is signed in")
 
     def recharge(self):
+        self.think()
         payment = self.phone.call("POST", "/v1/customer/payments",
                                   {"micros": RECHARGE_MICROS, "key": secrets.token_hex(16)})
         self.phone.call("POST", f"/v1/sandbox/payments/{payment['payment']}", {"pay": True})
@@ -234,6 +245,7 @@ class FirstCustomer:
         self.tell(f"recharges at the sandbox's payment page, and has {euro(me['balance_micros'])}")
 
     def buy(self):
+        self.think()
         offer = self.phone.call("GET", "/v1/customer/outlets/A1")
         self.tell(f"reads \"{offer['label']}\", {euro(offer['price_now_micros'])} per kWh, accepts the agreement "
                   f"(version {offer['agreement']['version']}), and orders for {euro(AMOUNT_MICROS)}")
@@ -244,6 +256,7 @@ class FirstCustomer:
 
     def plug_in(self):
         hands = self.live.hands
+        self.think()
         self.live.wait("the lock of outlet 1 shall open", lambda: not hands.box("open 1"))
         hands.doors.add(1)
         hands.plug_in(1)
@@ -251,11 +264,14 @@ class FirstCustomer:
         self.await_session("the page shall say that the door is open", lambda s: s["live"] and
                            "user_door" in s["live"]["missing"])
         self.tell("reads on the page: please close the door of the socket")
+        self.think()
         hands.close_door(1)
         self.await_session("the page shall offer to start", lambda s: s["live"] and s["live"]["state"] == "ready")
-        self.tell("closes the door, and presses start")
+        self.tell("closes the door: the page offers to start")
 
     def charge(self):
+        self.think()
+        self.tell("presses start")
         self.do("start")
         seen = 0
         while seen < ENOUGH_MWH:
@@ -273,6 +289,7 @@ class FirstCustomer:
 
     def leave(self):
         hands = self.live.hands
+        self.think()
         self.do("unlock")
         self.live.wait("the lock of outlet 1 shall open", lambda: not hands.box("open 1"))
         hands.doors.add(1)

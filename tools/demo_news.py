@@ -48,6 +48,7 @@ class Desk:
         self.outlets = {}
         self.orders = {}
         self.supply_ms = {}
+        self.tells_supply = False  # while the first customer does
 
     def news(self, event, what, now_ms):
         said = {"box": self.box, "order": self.order, "alarm": self.alarm}[event](what, now_ms)
@@ -75,7 +76,7 @@ class Desk:
         if now["fault"] != before["fault"]:
             said.append(f"outlet {outlet['outlet']}: " + ("the fault is cleared" if now["fault"] == "none" else
                         f"fault {now['fault']}, until somebody clears it"))
-        if (now["state"] == "supplying" and now["energy"] != before["energy"] and
+        if (self.tells_supply and now["state"] == "supplying" and now["energy"] != before["energy"] and
                 now_ms - self.supply_ms.get(key, 0) >= SUPPLY_EVERY_MS):
             self.supply_ms[key] = now_ms
             said.append(f"outlet {outlet['outlet']}: {progress['power_mw'] / 1000:.0f} W, {wh(now['energy'])} so far, "

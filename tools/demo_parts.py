@@ -45,8 +45,8 @@ class Parts:
         ops.OPERATOR_TOKEN = secrets.token_hex(32)  # others on this machine reach the server, too
         self.token = secrets.token_hex(32)  # the box's
         self.server = ops.Ops(*options)
-        self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,register=1234.56",
-                                       "sdm120:2,baud=9600"),
+        self.world = box.World(meters=("dlt645:000000000001,baud=9600,turnaround=20,serial=210045000123,register=1234.56",
+                                       "sdm120:2,baud=9600,serial=84410027"),
                                rated_w=(LOAD_W, LOAD_W), door=(True, True), restart=False,
                                box={"id": BOX, "local_sessions": "no", "trust_system_clock": "yes"})
 
@@ -94,7 +94,8 @@ class Parts:
         token.write_text(self.token + "\n", encoding="utf-8")
         token.chmod(0o600)
         return (f"[server]\nurl = http://127.0.0.1:{port}\ntoken_file = {token}\n"
-                f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n")
+                f"command_key_file = {self.server.key}.pub\nheartbeat_s = 10\nprogress_ms = 500\n"
+                "backoff_min_ms = 200\nbackoff_max_ms = 2000\n")
 
     def start_box(self):
         """Until it has reported and its command stream is open."""

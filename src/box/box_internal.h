@@ -51,6 +51,7 @@ struct outlet {
 	bool time_lost; /* driven on without a clock: everything has the cheapest rate until one is known */
 	int64_t lease_from_ms; /* the lease's time counts from here, or from the server's last word if that is later */
 	int64_t told_mw; /* the power when progress was last told of a reading */
+	unsigned told_missing; /* what was missing when a report was asked for last because of it */
 	int64_t mark_ms; /* when the next register mark is due */
 	int64_t settle_register_mwh; /* of the reading before, while ending; -1 when there was none */
 	bool door_cycled; /* while finishing: the door was opened */

@@ -467,14 +467,18 @@ static void run_silence(struct box *box, struct outlet *o)
 	meter_alarm(box, o, ALARM_METER_SILENT);
 }
 
-void outlet_run(struct box *box, struct outlet *o)
+/* What a start still lacks is shown to whoever waits for it, also where it changes no state. */
+static void run_report(struct box *box, struct outlet *o)
 {
-	if (o->breaker.fault != BREAKER_SOUND)
-		outlet_raise_fault(box, o, fault_of_breaker(o->breaker.fault));
-	run_lock(box, o);
-	run_silence(box, o);
-	resolve_boot(box, o);
-	resolve_reservation(box, o);
+	unsigned missing = outlet_missing(box, o);
+	if (missing == o->told_missing)
+		return;
+	o->told_missing = missing;
+	uplink_on_progress(&box->uplink);
+}
+
+static void run_state(struct box *box, struct outlet *o)
+{
 	switch (o->state) {
 	case OUTLET_UNLOCKED:
 	case OUTLET_READY:
@@ -501,6 +505,18 @@ void outlet_run(struct box *box, struct outlet *o)
 	case OUTLET_STATE_COUNT:
 		break;
 	}
+}
+
+void outlet_run(struct box *box, struct outlet *o)
+{
+	if (o->breaker.fault != BREAKER_SOUND)
+		outlet_raise_fault(box, o, fault_of_breaker(o->breaker.fault));
+	run_lock(box, o);
+	run_silence(box, o);
+	resolve_boot(box, o);
+	resolve_reservation(box, o);
+	run_state(box, o);
+	run_report(box, o);
 }
 
 /* --- beginning and waiting --- */

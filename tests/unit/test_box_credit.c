@@ -321,6 +321,24 @@ START_TEST(progress_is_told_as_it_moves)
 }
 END_TEST
 
+/* The outlet waits all the time, for one thing more and one less. */
+START_TEST(what_is_missing_is_told)
+{
+	struct command authorize = authorize_for(w, 0, "o0", KWH);
+	world_command(w, &authorize);
+	world_door(w, 0, false);
+	posts_in(5);
+	ck_assert_uint_eq(progress_of(w, 0).missing, MISSING_USER_DOOR);
+	ck_assert_uint_eq(posts_in(10), 0);
+	w->plant[0].answers = false;
+	ck_assert_uint_eq(posts_in(10), 1);
+	ck_assert_uint_eq(progress_of(w, 0).missing, MISSING_USER_DOOR | MISSING_METER);
+	w->plant[0].answers = true;
+	ck_assert_uint_eq(posts_in(10), 1);
+	ck_assert_uint_eq(state_of(w, 0), OUTLET_UNLOCKED);
+}
+END_TEST
+
 /* When the heart last commanded the breaker this way. */
 static int64_t commanded_at(int outlet, bool close)
 {
@@ -397,6 +415,7 @@ static void add_marks_and_progress(Suite *suite)
 	tcase_add_test(t, marks);
 	tcase_add_test(t, progress);
 	tcase_add_test(t, progress_is_told_as_it_moves);
+	tcase_add_test(t, what_is_missing_is_told);
 	tcase_add_test(t, progress_tells_the_time);
 }
 
