@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The pages in a real browser, used by what is seen: a customer's whole session on a phone, in both languages, reloaded at
-every step; the operator's power-off and recharge; and attempts to see and to touch what is somebody else's.
+every step; a pause, a lost server and a second customer; the operator's power-off, recharge, outlets for sale and chart;
+attempts to see and to touch what is somebody else's.
 
 usage: test_browser.py --meterboxd PROGRAM --boxsim PROGRAM --meterbox-ops PROGRAM [--pictures FOLDER]"""
 import datetime
@@ -28,6 +29,8 @@ FLAT = {"currency": "EUR", "energy_price_micros": 420000, "service_price_micros"
         "rounding": "half_up"}
 STEP_MWH = 10000  # of the simulated meter's register
 HOURS = 96  # in the chart
+ANSWER_PLACES = 1000  # that one answer lists at most; two more are there from the start
+BOX_OUTLETS = 16
 
 EN = {"next": "Continue", "use_email": "Use an e-mail address", "email": "E-mail address", "send": "Send me a code",
       "code": "Code", "sign_in": "Sign in", "agree": "I have read this and agree", "choose": "How much power?",
@@ -410,16 +413,28 @@ class Operator(Pages):
         self.assertEqual(self.server.check(), [])
 
     def test_a_code_that_is_taken(self):
+        """It is the last of more than one answer holds."""
+        offer = self.server.operator
+        for number in range(ANSWER_PLACES):
+            name = f"row-{number // BOX_OUTLETS + 1}"
+            if number % BOX_OUTLETS == 0:
+                self.server.provision(name)
+            offer("PUT", f"outlets/P{number + 1:04}", {"box": name, "outlet": number % BOX_OUTLETS + 1, "tariff": "flat",
+                                                       "label": f"Bay {number + 1}"})
+        last = f"P{ANSWER_PLACES:04}"
         desk = self.desk("li", "manager")
         desk.press("Outlets for sale")
+        desk.await_text(last)
         desk.press("Offer an outlet")
-        desk.fill("Code", "A1")
+        desk.fill("Code", last)
         desk.fill("Label", "Another bay")
+        desk.choose("Box", "box-1")
         desk.fill("Outlet", "9")
         desk.press("Save")
-        desk.await_text(f"A1 is on sale already: outlet 1 of box-1, “{LABEL}”.")
+        desk.await_text(f"{last} is on sale already:", f"“Bay {ANSWER_PLACES}”")
         desk.press("Cancel")
-        self.assertEqual([p["label"] for p in self.server.operator("GET", "outlets")["outlets"]], [LABEL, LABEL])
+        kept = offer("GET", f"outlets?after=P{ANSWER_PLACES - 1:04}")["outlets"]
+        self.assertEqual([(p["code"], p["label"]) for p in kept], [(last, f"Bay {ANSWER_PLACES}")])
         desk.press("Save")
         self.confirm(desk, "Replace")
         desk.await_text("Another bay")
