@@ -180,6 +180,7 @@ class Pages(OnlineTest):
         self.assertEqual(order["billed_micros"], box.price(FLAT, receipt["energy_mwh"]))
         whole, cut = divmod(receipt["start_mwh"], 10 ** 6)
         end, end_cut = divmod(receipt["start_mwh"] + receipt["energy_mwh"], 10 ** 6)
+        phone.await_text(words["meter"])
         text = phone.text().replace(",", "")
         for figure in (f"{whole}.{cut:06}".rstrip("0"), f"{end}.{end_cut:06}".rstrip("0"),
                        f"{order['billed_micros'] / 10 ** 6:.4f}".rstrip("0"),
