@@ -227,7 +227,7 @@ static int64_t allowed_micros(const struct box *box, const struct outlet *o, boo
 {
 	int64_t limit = session_of(box, o)->grant.limit_micros;
 	int64_t micros = account_available_micros(box, o);
-	*by_amount = limit > 0 && limit < micros;
+	*by_amount = limit > 0 && limit <= micros; /* where both end at once, what was chosen is the reason */
 	return *by_amount ? limit : micros;
 }
 

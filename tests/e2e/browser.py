@@ -58,6 +58,9 @@ class Browser:
             shutil.rmtree(self.profile, ignore_errors=True)
             raise
         self.driver.set_page_load_timeout(60)
+        if size[0] >= 500:  # the window's own frame takes nothing from it
+            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+                "width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False})
 
     def close(self):
         self.driver.quit()

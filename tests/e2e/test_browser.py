@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The pages in a real browser, used by what is seen: a customer's whole session on a phone, in both languages, reloaded at
-every step; the operator's power-off and recharge; and attempts to see and to touch what is somebody else's.
+every step; a pause, a lost server and a second customer; the operator's power-off, recharge, outlets for sale and chart;
+attempts to see and to touch what is somebody else's.
 
 usage: test_browser.py --meterboxd PROGRAM --boxsim PROGRAM --meterbox-ops PROGRAM [--pictures FOLDER]"""
+import datetime
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).parent))
 import box
+import ops
 from box import arguments, wait_for
 from browser import DESK, PHONE, Browser
 from online import OnlineTest
@@ -18,26 +22,34 @@ from online import OnlineTest
 CONTACT = "ann@example.org"
 OTHER = "bob@example.org"
 PASSWORD = "a-long-pass-word"
-LABEL = "Bay <1> & \"gate\""  # hostile, and still to be read as it is
+LABEL = "Bay 3, north side"
+HOSTILE = "Bay <1> & \"gate\""  # still to be read as it is
 LOAD_W = 7000
 FLAT = {"currency": "EUR", "energy_price_micros": 420000, "service_price_micros": 80000, "quantum_micros": 100,
         "rounding": "half_up"}
 STEP_MWH = 10000  # of the simulated meter's register
+HOURS = 96  # in the chart
+ANSWER_PLACES = 1000  # that one answer lists at most; two more are there from the start
+BOX_OUTLETS = 16
 
 EN = {"next": "Continue", "use_email": "Use an e-mail address", "email": "E-mail address", "send": "Send me a code",
       "code": "Code", "sign_in": "Sign in", "agree": "I have read this and agree", "choose": "How much power?",
-      "recharge": "Recharge", "amount": "Amount", "by_amount": "By amount", "pay_go": "Pay", "pay": "Pay", "paid": "Paid.", "back": "Back",
+      "recharge": "Recharge", "amount": "Amount", "pay_go": "Pay", "pay": "Pay", "paid": "Paid.", "back": "Back",
       "added": "has been added to your balance",
       "unlock": "Unlock the door", "plug": "Plug in", "plugged": "I have plugged in", "ready": "Ready to start",
       "start": "Start", "on": "Power is on", "stop": "Stop", "collect": "Collect your plug", "have": "I have my plug",
       "meter": "Meter number", "reason": "You stopped it.", "mine": "My sessions", "sign_out": "Sign out", "gone": "You have no such session",
-      "open_door": "Please close the door of the socket.", "field": "By amount"}
+      "open_door": "Please close the door of the socket."}
 ZH = {"next": "下一步", "use_email": "改用邮箱", "email": "电子邮箱", "send": "获取验证码", "code": "验证码", "sign_in": "登录",
-      "agree": "我已阅读并同意以上协议", "choose": "选择用电方式", "recharge": "充值", "amount": "金额", "by_amount": "按金额",
+      "agree": "我已阅读并同意以上协议", "choose": "选择用电方式", "recharge": "充值", "amount": "金额",
       "pay_go": "去支付", "pay": "确认支付", "paid": "支付成功。", "back": "返回", "added": "已到账", "unlock": "开锁", "plug": "请插上插头", "plugged": "我已插好",
       "ready": "可以开始用电", "start": "开始用电", "on": "供电中", "stop": "结束用电", "collect": "请取回插头",
       "have": "我已取回插头", "meter": "电表编号", "reason": "您已结束用电。", "mine": "我的用电", "sign_out": "退出登录",
-      "gone": "没有找到这条用电记录", "open_door": "请关好插座箱门。", "field": "按金额"}
+      "gone": "没有找到这条用电记录", "open_door": "请关好插座箱门。"}
+
+
+def stamp(seconds):
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 class Pages(OnlineTest):
@@ -61,8 +73,10 @@ class Pages(OnlineTest):
         self.addCleanup(lambda: self.assertEqual(browser.complaints(), []))
         return browser
 
-    def picture(self, browser, name):
-        if arguments.pictures:
+    @staticmethod
+    def picture(browser, name, language):
+        """Where pictures are wanted, of the pages in this language."""
+        if arguments.pictures and browser.language == language:
             browser.settle()
             browser.picture(Path(arguments.pictures, name + ".png"))
 
@@ -107,7 +121,7 @@ class Pages(OnlineTest):
                 phone.reload()
         phone.open(self.server.url() + "/o/A1")
         phone.await_text(LABEL, "0.50")
-        self.picture(phone, f"customer-door-{phone.language}")
+        self.picture(phone, "customer-door", "en")
         again()
         phone.press(words["next"])
         self.sign_in(phone, words, again=again)
@@ -119,9 +133,8 @@ class Pages(OnlineTest):
         again()
         self.recharge(phone, words, "20")
         phone.await_text(words["choose"])
-        phone.tick(words["by_amount"])
-        phone.fill(words["field"], "5")
-        self.picture(phone, f"customer-choose-{phone.language}")
+        phone.tick(words["amount"])
+        phone.fill(words["amount"], "5")
         phone.press(words["unlock"])
         number = self.order_of(phone)
         phone.await_text(words["plug"])
@@ -139,7 +152,8 @@ class Pages(OnlineTest):
         phone.await_text("7.00 kW")
         self.await_energy(number, 2 * STEP_MWH)
         phone.await_text("7.00 kW")
-        self.picture(phone, f"customer-live-{phone.language}")
+        self.picture(phone, "customer-live", "en")
+        self.picture(phone, "customer-zh", "zh")
         phone.press(words["stop"])
         phone.await_text(words["collect"])
         again()
@@ -148,7 +162,7 @@ class Pages(OnlineTest):
         phone.await_text(words["reason"], words["meter"])
         again()
         self.assert_receipt(phone, number, words)
-        self.picture(phone, f"customer-receipt-{phone.language}")
+        self.picture(phone, "customer-receipt", "en")
         self.site.await_state(1, "available")
         return number
 
@@ -166,6 +180,7 @@ class Pages(OnlineTest):
         self.assertEqual(order["billed_micros"], box.price(FLAT, receipt["energy_mwh"]))
         whole, cut = divmod(receipt["start_mwh"], 10 ** 6)
         end, end_cut = divmod(receipt["start_mwh"] + receipt["energy_mwh"], 10 ** 6)
+        phone.await_text(words["meter"])
         text = phone.text().replace(",", "")
         for figure in (f"{whole}.{cut:06}".rstrip("0"), f"{end}.{end_cut:06}".rstrip("0"),
                        f"{order['billed_micros'] / 10 ** 6:.4f}".rstrip("0"),
@@ -190,6 +205,98 @@ class Customer(Pages):
         self.assertEqual(phone.script("return document.documentElement.lang"), "zh-CN")
         phone.press("English")
         phone.await_text(EN["meter"])
+
+    def test_until_full_through_a_pause_and_a_lost_server(self):
+        phone = self.browser(size=PHONE, language="en-GB")
+        phone.open(self.server.url() + "/o/A1")
+        phone.press(EN["next"])
+        self.sign_in(phone, EN)
+        phone.tick(EN["agree"])
+        phone.press(EN["next"])
+        self.recharge(phone, EN, "20")
+        phone.tick("Until full")
+        phone.await_text("Stops by itself when your battery is full.")
+        phone.press(EN["unlock"])
+        number = self.order_of(phone)
+        self.assertEqual(self.server.order_state(number)["until"], "full")
+        phone.await_text(EN["plug"])
+        self.site.boxsim.do(f"plug 1 {LOAD_W}")
+        phone.press(EN["plugged"])
+        phone.press(EN["start"])
+        phone.await_text(EN["on"], "7.00 kW")
+        self.keeps_its_shape(phone)
+        self.rests_when_asked(phone)
+        self.told_to_another()
+
+        self.site.boxsim.do("open 1 force")
+        phone.await_text("Paused", EN["open_door"])
+        self.assertNotIn("Press Start", phone.text(), "there is no Start yet")
+        self.site.boxsim.do("close 1")
+        phone.await_text("Press Start")
+        phone.press(EN["start"])
+        phone.await_text(EN["on"])
+
+        self.server.kill()
+        phone.await_text("No connection. Trying again", EN["on"])
+        self.server.start()
+        wait_for("the page shall be live again", lambda: "No connection" not in phone.text())
+        self.await_energy(number, 2 * STEP_MWH)
+        phone.await_text(EN["on"], "0.02 kWh")
+        phone.press(EN["stop"])
+        phone.await_text(EN["collect"])
+        self.site.boxsim.do("unplug 1")
+        self.answered_late(phone, EN["have"], EN["meter"])
+        self.assert_receipt(phone, number, EN)
+
+    def keeps_its_shape(self, phone):
+        """With wide letters and with letters of twice the size, what belongs together stays on one line, and in view."""
+        for size in ("118%", "200%"):
+            wrong = phone.script(
+                "document.documentElement.style.fontSize = arguments[0];"
+                "const box = (e) => e.getBoundingClientRect(), range = document.createRange(), wrong = [];"
+                "for (const e of document.querySelectorAll('header a, header button, .two span, dd')) {"
+                "  range.selectNodeContents(e);"
+                "  if (e.textContent && new Set([...range.getClientRects()].map((r) => r.top)).size > 1)"
+                "    wrong.push('broken: ' + e.textContent); }"
+                "const bar = [...document.querySelectorAll('header a, header button')].map((e) => [e.textContent, box(e)]);"
+                "bar.forEach(([a, r], i) => bar.slice(i + 1).forEach(([b, s]) => { if (r.right > s.left + 1 && s.right > r.left"
+                "  && r.bottom > s.top && s.bottom > r.top) wrong.push('over each other: ' + a + ', ' + b); }));"
+                "if (document.documentElement.scrollWidth > innerWidth) wrong.push('wider than the window');"
+                "document.documentElement.style.fontSize = ''; return wrong;", size)
+            self.assertEqual(wrong, [], size)
+
+    def rests_when_asked(self, phone):
+        def set_motion(value):
+            phone.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                         {"features": [{"name": "prefers-reduced-motion", "value": value}]})
+        set_motion("reduce")
+        moving = phone.script("return document.getAnimations().length")
+        set_motion("")
+        self.assertEqual(moving, 0)
+
+    def told_to_another(self):
+        """Somebody else on the same door, signed in or not, finds no way on."""
+        other = self.browser(size=PHONE, language="en-GB")
+        other.open(self.server.url() + "/o/A1")
+        other.await_text("In use", "If it is yours")
+        other.press(EN["sign_in"])
+        self.sign_in(other, EN, OTHER)
+        other.await_text("In use", "Please take another socket.")
+        self.assertNotIn("If it is yours", other.text())
+        self.assertFalse(other.has_button(EN["next"]))
+        other.open(self.server.url() + "/o/A1#choose")
+        other.reload()
+        other.await_text("In use")
+
+    def answered_late(self, phone, button, news):
+        """What a press is answered with comes after the news that it made, and must not undo them."""
+        phone.script(
+            "const ask = window.fetch; window.fetch = async (path, how) => { const answer = await ask(path, how);"
+            "if (how && how.method === 'POST') { while (!document.body.innerText.includes(arguments[0]))"
+            "  await new Promise((go) => setTimeout(go, 50)); setTimeout(() => window.late = true, 200); } return answer; };", news)
+        phone.press(button)
+        wait_for("the late answer", lambda: phone.script("return window.late === true"))
+        self.assertIn(news, phone.text())
 
     def test_what_is_somebody_elses(self):
         ann = self.browser(size=PHONE, language="en-GB")
@@ -229,9 +336,10 @@ class Customer(Pages):
             ".then(async (r) => done([r.status, await r.text()])).catch((e) => done([0, String(e)]));", method, path, body))
 
     def test_what_is_typed_stays_text(self):
+        self.server.operator("PUT", "outlets/A1", {"box": "box-1", "outlet": 1, "tariff": "flat", "label": HOSTILE})
         phone = self.browser(size=PHONE, language="en-GB")
         phone.open(self.server.url() + "/o/A1")
-        phone.await_text(LABEL)
+        phone.await_text(HOSTILE)
         phone.press(EN["next"])
         phone.press(EN["use_email"])
         phone.fill(EN["email"], "<img/src=x>@example.org")
@@ -246,15 +354,15 @@ class Customer(Pages):
 
 
 class Operator(Pages):
-    def desk(self, name, role, language="en-GB"):
+    def desk(self, name, role, language="en-GB", place="box-1", size=DESK):
         self.server.operator("PUT", f"staff/{name}", {"role": role, "password": PASSWORD})
-        desk = self.browser(size=DESK, language=language)
+        desk = self.browser(size=size, language=language)
         desk.open(self.server.url() + "/desk")
         zh = language.startswith("zh")
         desk.fill("姓名" if zh else "Name", name)
         desk.fill("密码" if zh else "Password", PASSWORD)
         desk.press("登录" if zh else "Sign in")
-        desk.await_text("实时" if zh else "live", "box-1")
+        desk.await_text("实时" if zh else "live", place)
         return desk
 
     def supply(self, number, outlet=1, account="ann"):
@@ -267,7 +375,6 @@ class Operator(Pages):
         desk.press("box-1")
         desk.await_text("7.00 kW")
         self.await_energy("o-1", 2 * STEP_MWH)
-        self.picture(desk, "desk")
         desk.press("Power off")
         desk.await_text("o-1 ends for good")
         desk.press("Cancel")
@@ -304,8 +411,63 @@ class Operator(Pages):
         self.confirm(desk, "充值")
         wait_for("the money", lambda: self.server.balance("ann") == 12340000)
         desk.await_text("12.34", "paid in cash at the counter")
-        self.picture(desk, "desk-zh")
         self.assertEqual(self.server.check(), [])
+
+    def test_a_code_that_is_taken(self):
+        """It is the last of more than one answer holds."""
+        offer = self.server.operator
+        for number in range(ANSWER_PLACES):
+            name = f"row-{number // BOX_OUTLETS + 1}"
+            if number % BOX_OUTLETS == 0:
+                self.server.provision(name)
+            offer("PUT", f"outlets/P{number + 1:04}", {"box": name, "outlet": number % BOX_OUTLETS + 1, "tariff": "flat",
+                                                       "label": f"Bay {number + 1}"})
+        last = f"P{ANSWER_PLACES:04}"
+        desk = self.desk("li", "manager")
+        desk.press("Outlets for sale")
+        desk.await_text(last)
+        desk.press("Offer an outlet")
+        desk.fill("Code", last)
+        desk.fill("Label", "Another bay")
+        desk.choose("Box", "box-1")
+        desk.fill("Outlet", "9")
+        desk.press("Save")
+        desk.await_text(f"{last} is on sale already:", f"“Bay {ANSWER_PLACES}”")
+        desk.press("Cancel")
+        kept = offer("GET", f"outlets?after=P{ANSWER_PLACES - 1:04}")["outlets"]
+        self.assertEqual([(p["code"], p["label"]) for p in kept], [(last, f"Bay {ANSWER_PLACES}")])
+        desk.press("Save")
+        self.confirm(desk, "Replace")
+        desk.await_text("Another bay")
+
+    def test_the_chart_of_a_week(self):
+        began = time.time() // 3600 * 3600 - HOURS * 3600
+        played = ops.Box(self.server, "box-2")
+        for outlet in (1, 2):
+            played.records.add("meter", outlet, register=0, serial=f"m-{outlet}", time=stamp(began - 3600))
+        played.report()
+        self.server.operator("PUT", "outlets/B1", {"box": "box-2", "outlet": 1, "tariff": "flat", "label": LABEL})
+        self.server.account("ann", 400000000)
+        self.server.order("o-3", "box-2", credit=300000000)
+        stream = self.enterContext(played.stream())  # it stays online
+        played.records.authorized(stream.command()[1])
+        register = 0
+        played.records.started(1, register, time=stamp(began))
+        for hour in range(1, HOURS + 1):
+            register += 1000 * (hour * 7 % 24 * 250)
+            played.records.add("mark", 1, "o-3", register, energised_ms=hour * 3600000, time=stamp(began + hour * 3600))
+        played.report(ops.progress(1, state="supplying", order="o-3", power_mw=5750000, energy_mwh=register,
+                                   register_mwh=register, energised_ms=HOURS * 3600000, cost_micros=register,
+                                   remaining_micros=300000000 - register, remaining_ms=15026000), ops.progress(2))
+        desk = self.desk("wei", "operator", place="box-2", size=(1280, 1060))
+        desk.press("box-2")
+        desk.press("Week")
+        desk.await_text(f"{register // 10 ** 6}.{register // 1000 % 1000:03} kWh, highest load")
+        self.picture(desk, "desk", "en")
+        desk.press("切换到中文")
+        desk.await_text("最高负荷")
+        desk.language = "zh"
+        self.picture(desk, "desk-zh", "zh")
 
     def test_a_viewer_acts_on_nothing(self):
         self.supply("o-2", outlet=2)

@@ -179,6 +179,21 @@ START_TEST(limits_end)
 }
 END_TEST
 
+/* Who chooses an amount holds just that: its end says what was chosen. */
+START_TEST(the_whole_credit_is_the_limit)
+{
+	struct command c = authorize_for(w, 0, "o", 5 * STEP_MWH);
+
+	c.u.authorize.limit_micros = 5 * STEP_MWH;
+	world_command(w, &c);
+	world_run(w, 1000);
+	w->plant[0].load_mw = 3600000;
+	world_start_order(w, 0, "o");
+	world_run(w, 75000);
+	require_end(w, 0, END_LIMIT_AMOUNT);
+}
+END_TEST
+
 /* Time stands still while paused. */
 START_TEST(time_stands_still)
 {
@@ -466,6 +481,7 @@ static void add_credit_and_limits(Suite *suite)
 	tcase_add_test(t, huge_credit);
 	tcase_add_test(t, huge_reservation);
 	tcase_add_loop_test(t, limits_end, 0, 3);
+	tcase_add_test(t, the_whole_credit_is_the_limit);
 	tcase_add_test(t, time_stands_still);
 	tcase_add_loop_test(t, shared_account, 0, 3);
 	tcase_add_test(t, pool_outlives_one_session);

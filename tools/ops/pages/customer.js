@@ -31,7 +31,7 @@ is_faulted|Out of order|故障停用
 is_out_of_service|Out of service|暂停服务
 is_unknown|Not ready yet|尚未就绪
 is_offline|No connection to the box|设备离线
-do_taken|If it is yours, go on. Otherwise please take another socket.|如果是您本人在用或预约的，请继续；否则请换一个插座。
+do_taken|If it is yours, go on. Or take another socket.|如果是您本人在用或预约的，请继续；否则请换一个插座。
 do_other|Please take another socket.|请换一个插座。
 do_wait|This page looks again by itself. Or take another socket.|页面会自动刷新，也可以换一个插座。
 sign_in|Sign in|登录
@@ -52,10 +52,9 @@ agreement|The agreement|用电服务协议
 version|Version {0}|版本 {0}
 agree|I have read this and agree|我已阅读并同意以上协议
 choose|How much power?|选择用电方式
-energy|By energy|按电量
-time|By time|按时长
-amount|By amount|按金额
-sum|Amount|金额
+energy|Energy|电量
+time|Time|时长
+amount|Amount|金额
 full|Until full|充满自停
 credit|Until I stop|随用随停
 d_full|Stops by itself when your battery is full.|电池充满后自动断电。
@@ -69,12 +68,12 @@ balance|Balance|余额
 balance_then|Balance if you stop now|现在结束后余额
 spendable|Of that free to use|其中可用
 left|Left for this session|本次剩余额度
-hold|Part of your balance is held meanwhile. What is left is yours again at the end.|用电期间冻结部分余额，结束后按实际用量扣费，其余解冻。
+hold|Part of your balance is held meanwhile; what is left comes back.|用电期间冻结部分余额，结束后按实际用量扣费，其余解冻。
 unlock|Unlock the door|开锁
 pay|Recharge|充值
 pay_go|Pay|去支付
 paid|{0} has been added to your balance.|{0} 已到账。
-pay_failed|{0} was not paid. Nothing was charged.|{0} 支付未完成，未扣款。
+failed|{0} was not paid. Nothing was charged.|{0} 支付未完成，未扣款。
 pay_open|The payment of {0} is not finished yet. This page looks again by itself.|{0} 的支付尚未完成，页面会自动刷新。
 pay_resume|Go on with this payment|继续支付
 pay_other|Pay another amount|更换金额
@@ -105,17 +104,16 @@ p_collect|Collect your plug|请取回插头
 p_collect_do|The power is off. Unlock the door, take out your plug and close the door.|已断电。请开锁、拔下插头并关好箱门。
 departed|I have my plug|我已取回插头
 p_faulted|The socket has a fault|插座出现故障
-p_faulted_do|The session has ended. If the door stays locked, please call the operator.|本次用电已结束。如果箱门无法打开，请联系运营方。
+p_faulted_do|It has ended. If the door stays locked, call the operator.|本次用电已结束。如果箱门无法打开，请联系运营方。
 p_over|Cancelled|已取消
 p_over_do|Nothing was charged.|未产生任何费用。
 no_box|The box has no connection at the moment. What you press arrives when it is back.|设备暂时离线，您的操作将在恢复连接后执行。
 old|The figures are {0} old.|以下数据更新于 {0}前。
-low|Your credit is nearly used up. Add some, or the power goes off soon.|额度即将用完，请及时追加，否则将自动断电。
+low|Your credit is nearly used up. Add some, or the power goes off.|额度即将用完，请及时追加，否则将自动断电。
 duration|Time with power|用电时长
 power|Power|功率
 cost|Cost so far|当前费用
 limit|Your limit|设定上限
-used|Energy|用电量
 time_left|Lasts for about|预计还可用
 h_min|{0} h {1} min|{0} 小时 {1} 分钟
 min|{0} min|{0} 分钟
@@ -147,11 +145,11 @@ m_user_door|Please close the door of the socket.|请关好插座箱门。
 m_meter|The meter does not answer yet.|电表暂无应答，请稍候。
 m_plausible|The meter's reading is being checked.|正在核对电表读数，请稍候。
 m_commissioned|The meter is not the one that was registered for this socket.|电表与登记的不一致，请换一个插座。
-m_breaker_open|The breaker has not reported that it is open.|断路器尚未确认分闸，请稍候。
+m_breaker_open|The power is being switched off. One moment, please.|正在断电，请稍候。
 m_no_fault|The socket has a fault and must be checked.|插座有故障，需要检修，请换一个插座。
 m_storage|The box cannot store your session safely at the moment.|设备暂时无法保存用电数据，请稍后再试。
 m_credit|The credit is used up.|额度已用完，请追加额度。
-m_clock|The price depends on the time of day, and the box does not know the time yet.|设备时间尚未校准，暂时无法按分时电价计费。
+m_clock|The box does not know the time yet, on which the price depends.|设备时间尚未校准，暂时无法按分时电价计费。
 w_credit|the credit does not pay for any energy|额度不足以用电。
 w_expired|It reached the box too late. Please try again.|指令未能及时送达设备，请重试。
 w_welded|the breaker is welded: a technician must come|断路器触点粘连，请联系运营方派人处理。
@@ -170,8 +168,8 @@ r_overvoltage|The mains voltage was too high.|电网电压过高。
 r_undervoltage|The mains voltage was too low.|电网电压过低。
 r_phase_loss|A phase of the mains was missing.|电源缺相。
 r_overtemperature|The socket became too hot.|插座温度过高。
-r_leakage|The leakage protection acted. Please have your appliance checked.|漏电保护动作，请检查您的用电设备。
-r_tripped|The circuit breaker tripped. Please have your appliance checked.|断路器跳闸，请检查您的用电设备。
+r_leakage|The leakage protection acted. Have your appliance checked.|漏电保护动作，请检查您的用电设备。
+r_tripped|The circuit breaker tripped. Have your appliance checked.|断路器跳闸，请检查您的用电设备。
 r_emergency_stop|The emergency stop was pressed.|急停按钮被按下。
 r_reverse_energy|Power flowed backwards.|检测到反向送电。
 r_box_limit|All sockets together took too much power.|电箱总负荷已达上限。
@@ -194,13 +192,13 @@ e_agree|Please tick the box first.|请先勾选同意协议。
 e_unauthorized|Please sign in again.|登录已失效，请重新登录。
 e_bad_request|Please check it. This was not accepted.|输入有误，请检查后重试。
 e_not_offered|This is not offered here.|此处不提供该服务。
-e_conflict|This is not possible just now. Please look at the state and try again.|当前状态下无法操作，请查看状态后重试。
+e_conflict|This is not possible just now. Please try again.|当前无法操作，请稍后重试。
 e_insufficient_funds|Your balance is too low for this. Please recharge first.|余额不足，请先充值。
 e_agreement_changed|The agreement has changed. Please read it again.|协议已更新，请重新阅读。
 e_tariff_changed|The price has changed.|电价已更新。
-e_outlet_unavailable|This socket cannot be used just now, or you have too many open sessions.|此插座暂时无法使用，或您未结束的用电过多。
+e_outlet_unavailable|This socket is not free, or you have too many open sessions.|此插座暂时无法使用，或您未结束的用电过多。
 e_too_many|That was too often. Please wait {0}.|操作过于频繁，请 {0}后再试。
-e_wrong_code|The code is wrong. Please look at it again.|验证码错误，请重新输入。
+e_wrong_code|The code is wrong. Please look again.|验证码错误，请重新输入。
 e_code_void|The code is no longer valid. Please ask for another.|验证码已失效，请重新获取。
 rate_sharp|sharp|尖峰
 rate_peak|peak|高峰
@@ -261,7 +259,7 @@ function money(micros, cut) {
 	return decimal(micros, usual, cut ? usual : 6, options);
 }
 
-const kwh = (mwh) => decimal(mwh, 2, 6) + ' ' + t('kwh');
+const kwh = (mwh, most) => decimal(mwh, 2, most || 6) + ' ' + t('kwh');
 const watts = (mw) => mw < 1e6 ? Math.floor(mw / 1000) + ' W' : decimal(mw, 2, 2) + ' kW';
 const now = () => performance.now();
 const two = (n) => String(Math.floor(n)).padStart(2, '0');
@@ -383,7 +381,7 @@ function fail(error) {
 	const field = $('main').querySelector('input:not([type=radio])');
 	if (error.code === 'unauthorized') {
 		me = null;
-		flash = errorText(error);
+		flash = [errorText(error), 'warn'];
 		return route();
 	}
 	notice(errorText(error), 'warn');
@@ -427,7 +425,7 @@ let me = null;
 let offer = null;
 let order = null;
 let view = '';
-let flash = ''; /* to be told in the view that comes next */
+let flash = ['']; /* to be told in the view that comes next */
 let turn = 0; /* of route(): what comes late is not shown */
 
 function go(hash) {
@@ -444,9 +442,12 @@ async function readMe() {
 	currency = me.currency || currency;
 }
 
+let offered = -1e9; /* when: a page that opens asks once */
 async function readOffer() {
-	if (here)
+	if (here && now() - offered > 1000) {
 		offer = await call('GET', 'outlets/' + here);
+		offered = now();
+	}
 	if (offer)
 		currency = offer.tariff.currency;
 }
@@ -472,8 +473,8 @@ async function route() {
 	}
 	if (mine !== turn)
 		return;
-	notice(flash);
-	flash = '';
+	notice(...flash);
+	flash = [''];
 	draw();
 }
 
@@ -520,7 +521,7 @@ const isFree = () => /^(available|reserved)$/.test(doorState());
 function drawDoor() {
 	const state = doorState();
 	const free = state === 'available';
-	const advice = {reserved: 'taken', busy: 'taken', unknown: 'wait', offline: 'wait'}[state] || 'other';
+	const advice = {reserved: 'taken', busy: !me && 'taken', unknown: 'wait', offline: 'wait'}[state] || 'other';
 	const tariff = offer.tariff;
 	show('door', offer.label,
 		h('p.state' + (free ? '' : '.off'), t('is_' + state)),
@@ -568,7 +569,6 @@ async function sendCode(typed) {
 	const {contact} = await call('POST', 'codes', {contact: (chinese ? '+86' : '') + typed});
 	keep('sent', {contact, at: Date.now()});
 	viewCode(contact);
-	say(t('sent_to', contact));
 }
 
 function viewCode(contact) {
@@ -577,7 +577,10 @@ function viewCode(contact) {
 			h('label', {for: 'code'}, t('code')),
 			h('input', {id: 'code', inputmode: 'numeric', autocomplete: 'one-time-code', maxlength: 9})),
 		acts(submit(t('sign_in')),
-			button('resend', t('resend'), () => sendCode(contact), '.plain'),
+			button('resend', t('resend'), async () => {
+				await sendCode(contact);
+				notice(t('sent_to', contact));
+			}, '.plain'),
 			button('change', t('change', contact), () => {
 				keep('sent', null);
 				viewSignIn();
@@ -646,7 +649,7 @@ function drawChoose() {
 	const poor = me.spendable_micros <= 0;
 	show('choose', t('choose'), form(() => placeOrder(until),
 		h('fieldset', {'aria-labelledby': 'title'}, Object.keys(MODES).map(mode)),
-		limit ? field(t(until) + ' (' + (t(unit) || currency) + ')', kept(until) || first, by, () => {
+		limit ? field(until, t(unit) || currency, kept(until) || first, by, () => {
 			keep(until, $('value').value);
 			estimate(until);
 		}) : h('p', t('d_' + until)),
@@ -660,14 +663,14 @@ function drawChoose() {
 		estimate(until);
 }
 
-function field(label, value, by, input) {
-	const stepper = (name, text, sign) => h('button', {type: 'button', 'aria-label': t(name), click: () => {
+function field(name, unit, value, by, input) {
+	const stepper = (way, text, sign) => h('button', {type: 'button', 'aria-label': t(way), click: () => {
 		const next = Math.max(by * 1e6, typed() + sign * by * 1e6);
 		$('value').value = (next - next % 1e6) / 1e6;
 		say($('value').value);
 		input();
 	}}, text);
-	return h('div.field', h('label', {for: 'value'}, label),
+	return h('div.field', h('label', {for: 'value'}, t(name) + (unit ? ' (' + unit + ')' : '')),
 		h('div.step', stepper('less', '−', -1),
 			h('input', {id: 'value', inputmode: 'decimal', autocomplete: 'off', value, 'aria-describedby': 'about', input}),
 			stepper('more', '+', 1)),
@@ -683,7 +686,7 @@ function estimate(until) {
 	if (value && until === 'energy')
 		text = t('about', money(Number(BigInt(value) * price / BigInt(1e6)) + fee, true));
 	else if (value > fee && until === 'amount' && offer.price_now_micros)
-		text = t('about', decimal(Number(BigInt(value - fee) * BigInt(1e6) / price), 2, 2) + ' ' + t('kwh'));
+		text = t('about', kwh(Number(BigInt(value - fee) * BigInt(1e6) / price), 2));
 	else if (value && until === 'time')
 		text = span(value * 60 / 1000);
 	$('about').textContent = text;
@@ -705,7 +708,7 @@ async function placeOrder(until) {
 		if (/^(offline|internal|unauth|insuff|bad_)/.test(error.code))
 			throw error;
 		await readOffer();
-		flash = errorText(error);
+		flash = [errorText(error), 'warn'];
 		return go(error.code === 'agreement_changed' ? '#agree' : '#');
 	}
 	keep('agreed', null);
@@ -728,7 +731,7 @@ function drawAmount(title, why, first, rows, act, text, ...others) {
 		if (!typed())
 			throw {code: 'bad_number'};
 		return act(typed());
-	}, field(t('sum') + ' ' + (currency || ''), first, 5, () => {}), acts(submit(text), others)));
+	}, field('amount', currency, first, 5, () => {}), acts(submit(text), others)));
 }
 
 async function viewPay() {
@@ -746,7 +749,7 @@ async function viewPay() {
 		};
 	keep('payment', null);
 	return () => {
-		flash = t(payment.state === 'paid' ? 'paid' : 'pay_failed', money(payment.micros));
+		flash = [t(payment.state, money(payment.micros)), payment.state === 'failed' && 'warn'];
 		go(back);
 	};
 }
@@ -788,7 +791,7 @@ async function viewMore(number) {
 		async (micros) => {
 			await call('POST', path(number, 'credit'), {micros, key: keyed('added', number + ' ' + micros).key});
 			keep('added', null);
-			flash = t('added', money(micros));
+			flash = [t('added', money(micros))];
 			go(place(number));
 		}, t('add'),
 		(!offer || offer.payments) && link('#pay/' + place(number, 'more').slice(1), t('pay')),
@@ -885,6 +888,7 @@ async function viewOrder(number, part) {
 	const draw = await read();
 	return () => {
 		drawn = '';
+		order = null;
 		asReceipt = part === 'receipt';
 		draw();
 		if (isOpen(order))
@@ -932,7 +936,7 @@ function drawOrder() {
 		else
 			drawPhase(o, phase);
 	}
-	if ($('f-used'))
+	if ($('f-energy'))
 		drawFigures(o);
 }
 
@@ -957,7 +961,7 @@ function drawPhase(o, phase) {
 	].filter(Boolean);
 	show('order-' + phase, t('p_' + phase),
 		phase === 'supplying' && h('p.state.live', o.label),
-		h('p', t('p_' + phase + '_do')),
+		(phase === 'plug' || !listed.length) && h('p', t('p_' + phase + '_do')),
 		warnings.length > 0 && h('ul', warnings.map((text) => h('li.warn', text))),
 		/* Stop is seen without scrolling. */
 		head,
@@ -1003,7 +1007,7 @@ function figures(o) {
 	const live = o.live;
 	const on = live.state === 'supplying';
 	return {
-		used: decimal(live.energy_mwh, 2, 3) + ' ' + t('kwh'),
+		energy: kwh(live.energy_mwh, 3),
 		cost: money(live.cost_micros, true),
 		old: age() > 60000 ? t('old', span(age())) : '',
 		duration: clock(running(o)),
@@ -1020,7 +1024,7 @@ function gauges(o) {
 	const limit = o[(MODES[o.until] || [])[0]];
 	const big = (name) => h('p.big', h('small', t(name)), h('span', {id: 'f-' + name}));
 	return [
-		[h('div.two', big('used'), big('cost')),
+		[h('div.two', big('energy'), big('cost')),
 			limit && h('progress', {id: 'limit', max: limit, 'aria-label': t('limit')}),
 			h('p.hint', {id: 'f-old'})],
 		list(limit && [t('limit'), {energy: kwh, time: span, amount: money}[o.until](limit)],
@@ -1054,7 +1058,7 @@ function drawReceipt(o) {
 		[t('captured'), money(r.captured_micros)],
 		r.written_off_micros > 0 && [t('written_off'), money(r.written_off_micros)],
 		[t('balance'), money(o.balance_micros)]),
-		list([t('reg_start'), kwh(r.start_mwh)], [t('reg_end'), kwh(r.end_mwh)], [t('used'), kwh(r.energy_mwh)],
+		list([t('reg_start'), kwh(r.start_mwh)], [t('reg_end'), kwh(r.end_mwh)], [t('energy'), kwh(r.energy_mwh)],
 			[t('duration'), clock(r.energised_ms)], [t('meter'), r.meter]),
 		list([t('made'), when(o.made)], [t('ended'), when(r.ended)],
 			o.agreement && [t('accepted'), t('version', o.agreement.version) + ', ' + when(o.agreement.accepted)],

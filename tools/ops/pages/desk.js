@@ -196,6 +196,8 @@ full below, A|充满判定电流（A）
 … for minutes|持续时间（分钟）
 place?|Offer outlet {0} of {1} as {2}?|将 {1} 的 {0} 号插座以 {2} 上架？
 place!|Customers who scan the code are charged by tariff {0}.|扫码用户按电价 {0} 计费。
+place_is!|{0} is on sale already: outlet {1} of {2}, “{3}”. Its label leads to the new outlet then.|{0} 已上架：{2} 的 {1} 号插座“{3}”。保存后其二维码将指向新插座。
+replace|替换
 drop_place?|Take {0} off sale?|下架 {0}？
 drop_place!|Its QR code leads nowhere then. A running session goes on.|其二维码随之失效，进行中的订单不受影响。
 QR code|二维码
@@ -1496,7 +1498,13 @@ function saveTariff(view) {
 
 // --- outlets for sale ---
 async function loadPlaces() {
-	S.places = (await api('GET', 'outlets')).outlets;
+	const all = [];
+	for (let after = ''; after !== null;) {
+		const {outlets, next} = await api('GET', 'outlets' + after);
+		all.push(...outlets);
+		after = next ? '?after=' + encodeURIComponent(next) : null;
+	}
+	S.places = all;
 }
 
 function placesView() {
@@ -1548,17 +1556,26 @@ function placeView() {
 		{name: 'full_min', label: t('… for minutes'), ...minutes},
 	];
 	return [head(view.known ? d.code : T('offer an outlet')), h('div.beside',
-		h('form.pane', {novalidate: true, onsubmit: (e, form) => savePlace(readAll(form, fields, say))},
+		h('form.pane', {novalidate: true, onsubmit: (e, form) => savePlace(readAll(form, fields, say), view.known)},
 			h('div.fields', fields.map((f) => field({...f, value: d[f.name], oninput: (e) => d[f.name] = e.target.value}))),
 			submitButton('save')), view.known && h('aside', labelCard(d), h('p', link(T('print'), 'labels', d.code))))];
 }
 
-function savePlace(v) {
+/* known: it is this one that is changed. A new one may have the code of another, by now. */
+async function savePlace(v, known) {
 	if (!v)
 		return;
+	try {
+		await loadPlaces();
+	} catch (error) {
+		say(error.text);
+		return;
+	}
+	const other = !known && S.places.find((p) => p.code === v.code);
 	const body = {box: v.box, outlet: v.outlet, tariff: v.tariff, label: v.label, mode: v.mode, hold_ms: v.hold * 60000,
 		lease_ms: v.lease * 60000, full_ma: Math.trunc(v.full_a / 1000), full_ms: v.full_min * 60000};
-	ask({title: t('place?', v.outlet, v.box, v.code), lines: [t('place!', v.tariff)], ok: T('save'), run: async () => {
+	ask({title: t('place?', v.outlet, v.box, v.code), lines: [t('place!', v.tariff), other &&
+		t('place_is!', v.code, other.outlet, other.box, other.label)], ok: T(other ? 'replace' : 'save'), danger: !!other, run: async () => {
 		await api('PUT', path('outlets', v.code), body);
 		say(t('saved', v.code));
 		location.hash = '#places';
@@ -1920,6 +1937,13 @@ setInterval(() => {
 	if (S.me && !stream.live)
 		renderTop();
 }, 5000);
+
+/* The chart of today grows while it is looked at. */
+setInterval(() => {
+	const {chart, arg} = S.view;
+	if (S.me && chart && !chart.back && !document.hidden)
+		loadChart(S.view, arg);
+}, 60000);
 
 forget(null);
 api('GET', 'session').then(start, (error) => {
