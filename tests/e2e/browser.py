@@ -3,7 +3,6 @@ screen reader speaks, never by the page's own identifiers.
 
 Room: tests/e2e; python3-selenium, chromium-driver. Used by test_browser.py."""
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -47,8 +46,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         if dark:
             options.add_argument("--force-dark-mode")
-        if os.geteuid() == 0:
-            options.add_argument("--no-sandbox")  # Chromium's own needs an ordinary user
+        options.add_argument("--no-sandbox")  # it is neither for root nor for containers; all pages are our own
         if size[0] < 500:  # as a phone: narrower than any desktop window may be
             options.add_experimental_option("mobileEmulation", {
                 "deviceMetrics": {"width": size[0], "height": size[1], "pixelRatio": 2.0, "touch": True, "mobile": True}})
