@@ -27,7 +27,7 @@ class Tool(box.E2eTest):
     """A technician's day."""
 
     def tool(self, *words, code=0):
-        done = subprocess.run([box.arguments.meterboxctl, "--socket", self.socket, "--as", "tess", *words],
+        done = subprocess.run([box.arguments.meterboxctl, "--socket", self.socket, "--as", box.technician(), *words],
                               capture_output=True, text=True, timeout=box.PATIENCE_S)
         self.assertEqual(done.returncode, code, done)
         return done.stdout
